@@ -1,0 +1,77 @@
+# Everything a developer and CI run. Two commands suffice for users: make run and make test.
+
+GO        ?= go
+VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS   := -s -w -X main.version=$(VERSION)
+LINTER    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+LINT      := bin/golangci-lint
+FUZZTIME  ?= 20s
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: build ## Build and run the demonstration (config/postrider.yaml)
+	bin/postrider serve --config config/postrider.yaml
+
+.PHONY: test
+test: ## Run all tests
+	$(GO) test -shuffle=on ./...
+
+.PHONY: build
+build: ## Build bin/postrider
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/postrider ./cmd/postrider
+
+.PHONY: check
+check: tidy-diff lint test race ## What CI runs: format, tidy, lint, vet, tests, tests with the race detector
+
+.PHONY: race
+race: ## Run all tests with the race detector (needs a C compiler)
+	$(GO) vet ./...
+	CGO_ENABLED=1 $(GO) test -race -shuffle=on ./...
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME
+	@set -e; for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "$$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x $$package; \
+		done; \
+	done
+
+.PHONY: bench
+bench: ## Run the benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: cover
+cover: ## Show the coverage by function
+	$(GO) test -coverprofile=coverage.out ./...
+	$(GO) tool cover -func=coverage.out
+
+.PHONY: fmt
+fmt: $(LINT) ## Format the code
+	$(LINT) fmt
+
+.PHONY: lint
+lint: $(LINT) ## Check format and style
+	$(LINT) fmt --diff
+	$(LINT) run
+
+.PHONY: tidy
+tidy: ## Tidy go.mod and go.sum
+	$(GO) mod tidy
+
+.PHONY: tidy-diff
+tidy-diff:
+	$(GO) mod tidy -diff
+
+.PHONY: clean
+clean: ## Remove what was built (the store in var/ stays)
+	rm -rf bin coverage.out
+
+$(LINT): Makefile
+	GOBIN=$(CURDIR)/bin $(GO) install $(LINTER)
+	@touch $@

@@ -1,0 +1,75 @@
+package gateway
+
+import "github.com/postrider/postrider/data"
+
+// Wake says that messages for this gateway were accepted. The manager sends it.
+// Number counts the wakes of this lane, for Idle.
+type Wake struct{ Number uint64 }
+
+// Drain asks the lane to begin no more attempts and to answer Drained when the
+// ones under way are settled. The manager sends it when the process is to end.
+type Drain struct{}
+
+// Drained tells the manager, once in an incarnation of the lane, that it begins
+// nothing and has nothing under way.
+type Drained struct{ Gateway string }
+
+// Idle tells the manager that the lane has nothing to do. Wakes is the number of
+// the last Wake it knew then: with a newer one on its way the lane must not be
+// stopped.
+type Idle struct {
+	Gateway string
+	Wakes   uint64
+}
+
+// resumed is sent to self with what the store knows of the lane.
+type resumed struct {
+	token token
+	lane  data.Lane
+	err   error
+}
+
+// loaded is sent to self with the answer to a load.
+type loaded struct {
+	token token
+	load  load
+	refs  []data.Ref
+	more  bool
+	err   error
+}
+
+// recorded is sent to self when attempts were begun and settled on disk. It is
+// never dropped: what was granted must be sent, or settled, by whoever is there
+// then. Only what an earlier incarnation asked for may have been given up by then.
+type recorded struct {
+	incarnation *Actor // that asked
+	begin       *data.Begin
+	settles     []*data.Settle
+	err         error
+}
+
+// attemptDone is sent to self when a request has ended. It carries no token:
+// also the outcome of a request that an earlier incarnation sent is settled.
+type attemptDone struct {
+	id     data.ID
+	number int
+	began  data.StoreTime
+	ended  data.StoreTime
+	result data.Result
+}
+
+// wakeDue is sent to self by the timer.
+type wakeDue struct{ token token }
+
+// token marks what belongs to one incarnation of the lane, and within it to the
+// newest timer: the PID survives a restart, so late ones reach the next.
+type token struct {
+	incarnation *Actor
+	timer       uint64
+}
+
+// IgnoreDeadLetterLogging keeps message texts out of the log.
+func (recorded) IgnoreDeadLetterLogging() {}
+
+// IgnoreDeadLetterLogging keeps references out of the log.
+func (loaded) IgnoreDeadLetterLogging() {}

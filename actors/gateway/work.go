@@ -1,0 +1,96 @@
+package gateway
+
+import (
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/postrider/postrider/data"
+)
+
+func (a *Actor) begin(claims []data.Ref) *data.Begin {
+	if len(claims) == 0 {
+		return nil
+	}
+	b := &data.Begin{Gateway: a.options.Definition.Name, Claims: make([]data.Claim, len(claims))}
+	for i, r := range claims {
+		b.Claims[i] = data.Claim{Ref: r, Policy: a.options.Definition.Policy}
+	}
+	return b
+}
+
+func (a *Actor) record(ctx actor.Context, begin *data.Begin, settles []*data.Settle) {
+	self, root := ctx.Self(), ctx.ActorSystem().Root
+	a.options.Record(begin, settles, func(err error) {
+		root.Send(self, recorded{incarnation: a, begin: begin, settles: settles, err: err})
+	})
+}
+
+// send starts one request. Its goroutine gets copies and reports back.
+func (a *Actor) send(ctx actor.Context, g data.Granted) {
+	deliver, attempts, now := a.options.Definition.Deliver, a.options.Attempts, a.options.Now
+	done := attemptDone{id: g.Message.ID, number: g.Number, began: g.Began}
+	a.background(ctx, func() any {
+		done.result = deliver(attempts, g.Message, g.Number)
+		done.ended = now()
+		return done
+	}, func(any) any {
+		done.result = data.Result{Outcome: data.OutcomeUnknown, Cause: data.CauseNoAnswerBy}
+		done.ended = now()
+		return done
+	})
+}
+
+func (a *Actor) load(ctx actor.Context, l load) {
+	name, queue, t := a.options.Definition.Name, a.options.Queue, a.token()
+	a.background(ctx, func() any {
+		answer := loaded{token: t, load: l}
+		if l.waiting {
+			answer.refs, answer.more, answer.err = queue.Waiting(name, l.after, l.limit)
+		} else {
+			answer.refs, answer.more, answer.err = queue.Ready(name, l.after.ID, l.limit)
+		}
+		return answer
+	}, func(cause any) any {
+		return loaded{token: t, load: l, err: fmt.Errorf("panic: %v", cause)}
+	})
+}
+
+// background runs work beside the actor and sends it what comes of it. A panic
+// there would end the process, so it is turned into an answer too.
+func (a *Actor) background(ctx actor.Context, work func() any, failed func(cause any) any) {
+	self, root, log := ctx.Self(), ctx.ActorSystem().Root, a.log
+	go func() {
+		defer func() {
+			if cause := recover(); cause != nil {
+				log.Error("panic beside the lane", "panic", cause, "stack", string(debug.Stack()))
+				root.Send(self, failed(cause))
+			}
+		}()
+		root.Send(self, work())
+	}()
+}
+
+// report writes the one line that an attempt gets, and counts it.
+func (a *Actor) report(o *data.Settle, took time.Duration) {
+	if a.options.Attempted != nil {
+		a.options.Attempted(a.options.Definition.Name, o.Result, o.Next.State, took)
+	}
+	log := a.log.With("message", o.ID.String(), "attempt", o.Number, "took", took.Round(time.Microsecond))
+	if o.Result.Status != 0 {
+		log = log.With("status", o.Result.Status)
+	}
+	if o.Result.Cause != data.CauseNone {
+		log = log.With("cause", string(o.Result.Cause))
+	}
+	switch o.Next.State {
+	case data.Delivered:
+		log.Info("delivered")
+	case data.Waiting:
+		log.Warn("attempt failed: will be tried again", "in", o.Next.Due.Sub(a.options.Now()).Round(time.Millisecond))
+	default:
+		log.Error("message ended undelivered", "state", o.Next.State.String())
+	}
+}

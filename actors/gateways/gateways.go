@@ -1,0 +1,228 @@
+// Package gateways is the manager of the lanes, with nothing else in it. It
+// starts the lane of a gateway when there is work for it, stops it when it has
+// been idle, and starts it again when work came in between.
+//
+// It owns the table of running lanes. It accepts [Accepted] and [Drain], and
+// from its lanes gateway.Idle and gateway.Drained. It starts from nothing: after
+// a restart it asks the store which gateways have messages left.
+package gateways
+
+import (
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/postrider/postrider/actors/gateway"
+	"github.com/postrider/postrider/data"
+)
+
+// Options say what the manager works with. All fields are needed.
+type Options struct {
+	// Define returns how a gateway is to be served, false when none of that name
+	// is declared or its declaration cannot be used: its messages are parked.
+	Define func(name string) (gateway.Definition, bool)
+	// Lanes returns every lane that was ever used.
+	Lanes func() ([]data.Lane, error)
+	// Lane completes the options of a lane whose definition is set.
+	Lane func(gateway.Definition) gateway.Options
+	// Strategy restarts lanes that fail. It never gives up on one.
+	Strategy actor.SupervisorStrategy
+	// Draining reports whether the process is to end: a manager that starts then,
+	// as one that failed does, starts only lanes with attempts under way.
+	Draining func() bool
+	// Drained is told when all lanes are drained: once by each incarnation.
+	Drained func()
+	// Guard is put around every lane.
+	Guard  actor.PropsOption
+	Logger *slog.Logger
+}
+
+// readRetry is how long the manager waits after the store could not be read.
+const readRetry = time.Second
+
+// prefix is what the names of lanes begin with.
+const prefix = "gateway-"
+
+// Props describes the manager.
+func Props(o Options) *actor.Props {
+	return actor.PropsFromProducer(func() actor.Actor {
+		return &Actor{
+			options: o,
+			lanes:   lanes{running: make(map[string]*lane), draining: o.Draining()},
+			parked:  make(map[string]bool),
+		}
+	}, actor.WithSupervisor(o.Strategy))
+}
+
+// Actor is the manager.
+type Actor struct {
+	options Options
+	lanes   lanes
+	parked  map[string]bool // gateways whose messages are parked, as logged
+	ready   bool            // the store was read
+	drained bool            // and said so
+	ending  bool            // stops, or makes room for the next incarnation
+}
+
+// Receive handles one message.
+func (a *Actor) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		a.onStarted(ctx)
+	case *actor.Stopping, *actor.Restarting:
+		a.ending = true
+	case *actor.Terminated:
+		a.onTerminated(ctx, m)
+	case Accepted:
+		a.onAccepted(ctx, m)
+	case Drain:
+		a.onDrain(ctx)
+	case gateway.Idle:
+		a.do(ctx, m.Gateway, a.lanes.idle(m.Gateway, m.Wakes))
+	case gateway.Drained:
+		a.onDrained(m)
+	case resumed:
+		a.onResumed(ctx, m)
+	case resumeDue:
+		if m.incarnation == a {
+			a.onStarted(ctx)
+		}
+	default:
+		a.onUnknown(m)
+	}
+}
+
+// onStarted asks the store for the gateways with work. It is asked aside, since
+// a read waits for a running commit.
+func (a *Actor) onStarted(ctx actor.Context) {
+	self, root, read := ctx.Self(), ctx.ActorSystem().Root, a.options.Lanes
+	go func() {
+		m := resumed{incarnation: a}
+		defer func() {
+			if cause := recover(); cause != nil {
+				m.err = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
+			}
+			root.Send(self, m)
+		}()
+		var stored []data.Lane
+		stored, m.err = read()
+		for _, l := range stored {
+			if l.Open() > 0 {
+				m.waiting = append(m.waiting, l.Gateway)
+			}
+			if len(l.InFlight) > 0 {
+				m.sending = append(m.sending, l.Gateway)
+			}
+		}
+	}()
+}
+
+func (a *Actor) onResumed(ctx actor.Context, m resumed) {
+	if m.incarnation != a {
+		return
+	}
+	if m.err != nil {
+		a.options.Logger.Error("read the lanes: will be tried again", "err", m.err)
+		self, root := ctx.Self(), ctx.ActorSystem().Root
+		time.AfterFunc(readRetry, func() { root.Send(self, resumeDue{incarnation: a}) })
+		return
+	}
+	a.ready = true
+	if a.lanes.draining {
+		for _, name := range m.sending {
+			a.do(ctx, name, a.lanes.unsettled(name))
+		}
+		a.finish()
+		return
+	}
+	if len(m.waiting) > 0 {
+		a.options.Logger.Info("messages left to send", "gateways", len(m.waiting))
+	}
+	a.onAccepted(ctx, Accepted{Gateways: m.waiting})
+}
+
+func (a *Actor) onAccepted(ctx actor.Context, m Accepted) {
+	for _, name := range m.Gateways {
+		a.do(ctx, name, a.lanes.accepted(name))
+	}
+}
+
+func (a *Actor) do(ctx actor.Context, name string, what action) {
+	switch what {
+	case nothing:
+	case start:
+		a.start(ctx, name)
+	case tell:
+		r := a.lanes.running[name]
+		ctx.Send(r.pid, gateway.Wake{Number: r.wakes})
+	case stop:
+		ctx.Poison(a.lanes.running[name].pid)
+	}
+}
+
+// start spawns a lane. It finds its messages in the store by itself. A manager
+// that is ending starts none: it would wait for that one's end for ever.
+func (a *Actor) start(ctx actor.Context, name string) {
+	if a.ending {
+		return
+	}
+	definition, ok := a.options.Define(name)
+	if !ok {
+		if !a.parked[name] {
+			a.parked[name] = true
+			a.options.Logger.Warn("messages are parked: their gateway is not declared, or its declaration cannot be used", "gateway", name)
+		}
+		return
+	}
+	pid, err := ctx.SpawnNamed(gateway.Props(a.options.Lane(definition)).Configure(a.options.Guard), prefix+name)
+	if err != nil {
+		panic(fmt.Sprintf("spawn lane %s: %v", name, err)) // names are given once: a bug
+	}
+	a.lanes.running[name] = &lane{pid: pid}
+}
+
+// onTerminated hears of a lane's end. A parent is told without watching.
+func (a *Actor) onTerminated(ctx actor.Context, m *actor.Terminated) {
+	_, name, ok := strings.Cut(m.Who.Id, prefix)
+	if !ok {
+		return
+	}
+	a.do(ctx, name, a.lanes.gone(name))
+	a.finish()
+}
+
+func (a *Actor) onDrain(ctx actor.Context) {
+	a.lanes.draining = true
+	for _, r := range a.lanes.running {
+		ctx.Send(r.pid, gateway.Drain{})
+	}
+	a.finish()
+}
+
+func (a *Actor) onDrained(m gateway.Drained) {
+	if r := a.lanes.running[m.Gateway]; r != nil {
+		r.drained = true
+	}
+	a.finish()
+}
+
+// finish reports, once, that the lanes are drained. An incarnation that is ending
+// does not know: its lanes did not finish.
+func (a *Actor) finish() {
+	if a.ready && !a.ending && !a.drained && a.lanes.drained() {
+		a.drained = true
+		a.options.Drained()
+	}
+}
+
+func (a *Actor) onUnknown(m any) {
+	switch m.(type) {
+	case actor.AutoReceiveMessage, actor.SystemMessage:
+	default:
+		a.options.Logger.Error("message not understood", "actor", "gateways", "type", fmt.Sprintf("%T", m))
+	}
+}

@@ -1,0 +1,22 @@
+package gateways
+
+// Accepted says that messages for these gateways are in the store. The persister
+// causes it after each commit that has some.
+type Accepted struct{ Gateways []string }
+
+// Drain asks for no more attempts to begin, and for Options.Drained to be called
+// when all that were under way are settled. The supervisor sends it when the
+// process is to end.
+type Drain struct{}
+
+// resumed is sent to self with the gateways that have messages left to send, and
+// those of them that have attempts under way.
+type resumed struct {
+	incarnation *Actor
+	waiting     []string
+	sending     []string
+	err         error
+}
+
+// resumeDue is sent to self when the store could not be read.
+type resumeDue struct{ incarnation *Actor }

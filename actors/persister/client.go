@@ -1,0 +1,102 @@
+package persister
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/postrider/postrider/data"
+)
+
+// What may wait for the persister at a time. Beyond it callers are refused: the
+// disk is behind, and what waits is memory.
+const (
+	maxPending      = 16_384
+	maxPendingBytes = 64 << 20
+)
+
+// Client is how the rest of the process calls the persister: as functions.
+type Client struct {
+	root  *actor.RootContext
+	pid   *actor.PID
+	watch *Watch
+
+	stopped atomic.Bool
+	pending atomic.Int64
+	bytes   atomic.Int64
+	answers sync.Pool // of chan error with room for one
+}
+
+// NewClient returns a client of the persister that runs under pid.
+func NewClient(root *actor.RootContext, pid *actor.PID, watch *Watch) *Client {
+	return &Client{root: root, pid: pid, watch: watch, answers: sync.Pool{New: func() any { return make(chan error, 1) }}}
+}
+
+// Accepting returns why nothing can be saved now, or nil.
+func (c *Client) Accepting() error {
+	switch {
+	case c.stopped.Load():
+		return data.ErrStopping
+	case c.watch.Stalled(), c.pending.Load() >= maxPending, c.bytes.Load() >= maxPendingBytes:
+		return data.ErrOverloaded
+	}
+	return nil
+}
+
+// Stop makes the client refuse everything from now on.
+func (c *Client) Stop() { c.stopped.Store(true) }
+
+// Save stores events and messages and returns when they are on disk, or why
+// they are not. [data.ErrNoAnswer] when ctx ended first: they may be stored, and
+// o belongs to the persister for ever. [data.ErrOverloaded] and
+// [data.ErrStopping] mean that nothing was stored.
+func (c *Client) Save(ctx context.Context, o *data.Save) error {
+	if err := c.Accepting(); err != nil {
+		return err
+	}
+	size := int64(sizeOf(o))
+	c.pending.Add(1)
+	c.bytes.Add(size)
+	defer c.pending.Add(-1)
+	defer c.bytes.Add(-size)
+	return c.ask(ctx, func(done chan<- error) any { return save{Save: o, done: done} })
+}
+
+// Cancel takes a message back and returns it as it is then.
+func (c *Client) Cancel(ctx context.Context, id data.ID) (data.Message, error) {
+	if err := c.Accepting(); err != nil {
+		return data.Message{}, err
+	}
+	o := &data.Cancel{ID: id}
+	if err := c.ask(ctx, func(done chan<- error) any { return cancel{Cancel: o, done: done} }); err != nil {
+		return data.Message{}, err
+	}
+	return o.Message, nil
+}
+
+func (c *Client) ask(ctx context.Context, command func(done chan<- error) any) error {
+	done := c.answers.Get().(chan error)
+	c.root.Send(c.pid, command(done))
+	select {
+	case err := <-done:
+		c.answers.Put(done)
+		return err
+	case <-ctx.Done():
+		// The answer may still come; the channel is left to it.
+		return fmt.Errorf("%w: %w", data.ErrNoAnswer, context.Cause(ctx))
+	}
+}
+
+func sizeOf(o *data.Save) int {
+	size := 0
+	for _, e := range o.Events {
+		size += len(e.Type) + len(e.Payload)
+	}
+	for _, m := range o.Messages {
+		size += len(m.Text)
+	}
+	return size
+}

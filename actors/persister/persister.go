@@ -1,0 +1,121 @@
+// Package persister is the actor that writes: the only one in the process. It
+// gathers what many ask for and commits it as a group.
+//
+// The first operation of a group makes it send a flush to itself. By the time
+// that arrives, everything that was in the mailbox has joined the group. While
+// the disk is busy the mailbox gathers the next group, so a group is as large as
+// the load makes it and nobody waits for a timer.
+//
+// It accepts save and cancel, which [Client] sends, and [Record], and answers
+// each when it is on disk. It blocks on one thing, the commit; [Client.Accepting]
+// tells when that takes too long. A commit that fails, or a panic, ends the
+// process: what a half-done commit left behind is for recovery to say.
+package persister
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/postrider/postrider/data"
+)
+
+// Store is what the persister writes to.
+type Store interface {
+	// Apply commits a batch; its error means that nobody knows what is stored.
+	Apply(*data.Batch) error
+}
+
+// Options say what the persister works with. All fields are needed.
+type Options struct {
+	Store Store
+	// Accepted is told which gateways got messages, after they are on disk.
+	Accepted func(gateways []string)
+	// Failed is told the error that makes it pointless to go on; it must end
+	// the process.
+	Failed func(error)
+	// Watch is shared with the Client: it knows how long a commit has taken.
+	Watch  *Watch
+	Logger *slog.Logger
+}
+
+// Props describes the persister.
+func Props(o Options) *actor.Props {
+	return actor.PropsFromProducer(func() actor.Actor { return &Actor{options: o} })
+}
+
+// Actor is the persister.
+type Actor struct {
+	options Options
+	group   group
+	failed  error
+}
+
+// Receive handles one message.
+func (a *Actor) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		a.options.Watch.start(a.options.Failed)
+	case *actor.Stopping:
+		a.onStopping()
+	case save:
+		a.join(ctx, func() { a.group.addSave(m) })
+	case cancel:
+		a.join(ctx, func() { a.group.addCancel(m) })
+	case Record:
+		a.join(ctx, func() { a.group.addRecord(m) })
+	case flushDue:
+		a.flush()
+	default:
+		a.onUnknown(m)
+	}
+}
+
+// join takes an operation into the group and sees to it that the group is flushed.
+func (a *Actor) join(ctx actor.Context, add func()) {
+	first := a.group.empty()
+	add()
+	if first {
+		ctx.Send(ctx.Self(), flushDue{})
+	}
+}
+
+// onStopping commits what is still open: nobody is left without an answer.
+func (a *Actor) onStopping() {
+	a.flush()
+	a.options.Watch.stop()
+}
+
+func (a *Actor) flush() {
+	if a.group.empty() {
+		return
+	}
+	err := a.failed
+	if err == nil {
+		a.options.Watch.begin()
+		err = a.options.Store.Apply(&a.group.batch)
+		a.options.Watch.end()
+	}
+	var accepted []string
+	if err == nil {
+		accepted = a.group.accepted()
+	}
+	a.group.answer(err)
+	if err != nil && a.failed == nil {
+		a.failed = err
+		a.options.Logger.Error("storage failed: nothing more is acknowledged, the process ends", "err", err)
+		a.options.Failed(err)
+	}
+	if len(accepted) > 0 {
+		a.options.Accepted(accepted)
+	}
+}
+
+func (a *Actor) onUnknown(m any) {
+	switch m.(type) {
+	case actor.AutoReceiveMessage, actor.SystemMessage:
+	default:
+		a.options.Logger.Error("message not understood", "actor", "persister", "type", fmt.Sprintf("%T", m))
+	}
+}

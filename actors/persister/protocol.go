@@ -1,0 +1,35 @@
+package persister
+
+import "github.com/postrider/postrider/data"
+
+// save asks for events and messages to be stored. Client sends it; the answer
+// is one value on done when they are on disk or refused.
+type save struct {
+	*data.Save
+	done chan<- error
+}
+
+// cancel asks for a message to be taken back. Client sends it; answered like save.
+type cancel struct {
+	*data.Cancel
+	done chan<- error
+}
+
+// Record asks for attempts to be begun and settled. Lanes send it; when both are
+// on disk, Done is called within the persister, so it must only pass on: with
+// nil and the answers filled in, or with the error that ends the process.
+type Record struct {
+	Begin   *data.Begin // nil for none
+	Settles []*data.Settle
+	Done    func(error)
+}
+
+// IgnoreDeadLetterLogging keeps message texts out of the log.
+func (save) IgnoreDeadLetterLogging() {}
+
+// IgnoreDeadLetterLogging keeps message texts out of the log.
+func (Record) IgnoreDeadLetterLogging() {}
+
+// flushDue is sent to self with the first operation of a group: what arrived
+// before it is committed together.
+type flushDue struct{}

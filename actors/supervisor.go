@@ -1,0 +1,289 @@
+// Package actors is the actor tree: who starts whom, how each comes back after a
+// failure, how one reaches another, and in which order all of it stops.
+//
+//	supervisor
+//	├── persister          fails: the process ends, recovery says what is stored
+//	├── gateways           fails: restarted; all lanes stop and are found again
+//	│   └── gateway-<name> fails: restarted for ever; reads its state from the store
+//	└── ticker             fails: restarted; has no state
+//
+// No actor knows another. What one may ask of another is a func in its Options,
+// and every such func is made in this file.
+package actors
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/postrider/postrider/actors/gateway"
+	"github.com/postrider/postrider/actors/gateways"
+	"github.com/postrider/postrider/actors/persister"
+	"github.com/postrider/postrider/actors/ticker"
+	"github.com/postrider/postrider/data"
+)
+
+// Store is what the tree reads and writes.
+type Store interface {
+	persister.Store
+	gateway.Queue
+	Lanes() ([]data.Lane, error)
+	Now() data.StoreTime
+	Resumed() (at data.StoreTime, doubt bool)
+}
+
+// Options say what the tree works with.
+type Options struct {
+	// Store is nil when there is only a ticker.
+	Store Store
+	// Define returns how a gateway is to be served, or false to park its messages.
+	Define func(name string) (gateway.Definition, bool)
+	// Ticker is nil when nothing is propagated.
+	Ticker *ticker.Options
+	// Failed is told, once or more, that the process must end.
+	Failed func(error)
+	Linger time.Duration // how long an idle lane stays; 0 means 30 s
+	Logger *slog.Logger
+	// Attempted and Restarted are told of what happens; nil for nobody.
+	Attempted func(gateway string, r data.Result, next data.State, took time.Duration)
+	Restarted func(actor string)
+	// Fault is called before an actor handles a message. Tests panic in it.
+	Fault func(actor string, message any)
+}
+
+// Tree is the running tree.
+type Tree struct {
+	// Persister is how to store and cancel; nil without a Store.
+	Persister *persister.Client
+
+	options   Options
+	system    *actor.ActorSystem
+	top       *actor.PID
+	persister *actor.PID
+	lanes     *actor.PID
+	ticker    *actor.PID
+	attempts  context.Context //nolint:containedctx // it bounds requests, not a call
+	cutOff    context.CancelFunc
+}
+
+const (
+	supervisorName = "supervisor"
+	persisterName  = "persister"
+	gatewaysName   = "gateways"
+	tickerName     = "ticker"
+)
+
+// Start spawns the tree.
+func Start(o Options) *Tree {
+	if o.Linger == 0 {
+		o.Linger = 30 * time.Second
+	}
+	if o.Attempted == nil {
+		o.Attempted = func(string, data.Result, data.State, time.Duration) {}
+	}
+	if o.Restarted == nil {
+		o.Restarted = func(string) {}
+	}
+	t := &Tree{options: o}
+	t.attempts, t.cutOff = context.WithCancel(context.Background())
+	// What the actor system itself says is of interest only when looking for a
+	// fault; failures are reported by Restart.
+	t.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
+		return slog.New(quiet{o.Logger.Handler()})
+	}))
+	started := make(chan struct{})
+	t.top = t.spawnTop(started)
+	<-started
+	return t
+}
+
+// spawnTop spawns the supervisor, which spawns its children when it has started.
+func (t *Tree) spawnTop(started chan<- struct{}) *actor.PID {
+	props := actor.PropsFromFunc(func(ctx actor.Context) {
+		switch m := ctx.Message().(type) {
+		case *actor.Started:
+			t.spawnChildren(ctx)
+			close(started)
+		case *actor.Terminated:
+			t.options.Logger.Debug("actor ended", "actor", nameOf(m.Who))
+		}
+	}, actor.WithSupervisor(&Restart{
+		First:     100 * time.Millisecond,
+		Most:      30 * time.Second,
+		Calm:      10 * time.Minute,
+		Limit:     12,
+		Fatal:     map[string]bool{persisterName: true},
+		GiveUp:    func(child string, reason any) { t.options.Failed(fmt.Errorf("actor %s failed: %v", child, reason)) },
+		Restarted: t.options.Restarted,
+		Logger:    t.options.Logger,
+	}))
+	pid, err := t.system.Root.SpawnNamed(props, supervisorName)
+	if err != nil {
+		panic(err) // the first actor of a new system: its name is free
+	}
+	return pid
+}
+
+func (t *Tree) spawnChildren(ctx actor.Context) {
+	spawn := func(props *actor.Props, name string) *actor.PID {
+		pid, err := ctx.SpawnNamed(props.Configure(t.guard), name)
+		if err != nil {
+			panic(err) // the names are constants and given once
+		}
+		return pid
+	}
+	if t.options.Store != nil {
+		watch := &persister.Watch{}
+		t.persister = spawn(persister.Props(persister.Options{
+			Store:    t.options.Store,
+			Accepted: t.accepted,
+			Failed:   t.options.Failed,
+			Watch:    watch,
+			Logger:   t.options.Logger,
+		}), persisterName)
+		t.Persister = persister.NewClient(t.system.Root, t.persister, watch)
+		t.lanes = spawn(gateways.Props(t.gateways()), gatewaysName)
+	}
+	if t.options.Ticker != nil {
+		t.ticker = spawn(ticker.Props(*t.options.Ticker), tickerName)
+	}
+}
+
+// accepted passes on, from the persister to the manager, which gateways got
+// messages. The manager is looked up by name: it is spawned after the persister.
+func (t *Tree) accepted(names []string) {
+	t.system.Root.Send(t.system.NewLocalPID(supervisorName+"/"+gatewaysName), gateways.Accepted{Gateways: names})
+}
+
+func (t *Tree) gateways() gateways.Options {
+	root := t.system.Root
+	record := func(begin *data.Begin, settles []*data.Settle, done func(error)) {
+		root.Send(t.persister, persister.Record{Begin: begin, Settles: settles, Done: done})
+	}
+	return gateways.Options{
+		Define: t.options.Define,
+		Lanes:  t.options.Store.Lanes,
+		Lane: func(d gateway.Definition) gateway.Options {
+			o := gateway.Options{
+				Definition: d,
+				Queue:      t.options.Store,
+				Now:        t.options.Store.Now,
+				Record:     record,
+				Attempts:   t.attempts,
+				Linger:     t.options.Linger,
+				Logger:     t.options.Logger,
+				Attempted:  t.options.Attempted,
+			}
+			if at, doubt := t.options.Store.Resumed(); doubt {
+				o.NotBefore = at.Add(d.Policy.Interval)
+			}
+			return o
+		},
+		Strategy: &Restart{
+			First:     100 * time.Millisecond,
+			Most:      time.Minute,
+			Calm:      10 * time.Minute,
+			Restarted: t.options.Restarted,
+			Logger:    t.options.Logger,
+		},
+		Guard:  t.guard,
+		Logger: t.options.Logger,
+	}
+}
+
+// guard logs the stack of a panic, which the actor system would swallow, and
+// lets the panic go on to the supervisor.
+func (t *Tree) guard(props *actor.Props) {
+	actor.WithReceiverMiddleware(func(next actor.ReceiverFunc) actor.ReceiverFunc {
+		return func(ctx actor.ReceiverContext, envelope *actor.MessageEnvelope) {
+			defer func() {
+				if cause := recover(); cause != nil {
+					t.options.Logger.Error("panic in actor", "actor", nameOf(ctx.Self()), "panic", cause, "stack", string(debug.Stack()))
+					panic(cause)
+				}
+			}()
+			if t.options.Fault != nil {
+				t.options.Fault(nameOf(ctx.Self()), envelope.Message)
+			}
+			next(ctx, envelope)
+		}
+	})(props)
+}
+
+// Drain begins no more attempts and waits for those under way, until ctx ends;
+// then they are cut off, and settled as unknown.
+func (t *Tree) Drain(ctx context.Context) {
+	t.stop(t.ticker, stopLimit)
+	if t.lanes == nil {
+		return
+	}
+	drained := make(chan struct{})
+	t.system.Root.Send(t.lanes, gateways.Drain{Done: func() { close(drained) }})
+	select {
+	case <-drained:
+		return
+	case <-ctx.Done():
+	}
+	t.options.Logger.Warn("attempts under way are cut off: they count as used, their outcome is unknown")
+	t.cutOff()
+	select {
+	case <-drained:
+	case <-time.After(stopLimit):
+		t.options.Logger.Error("attempts under way did not end: the next start settles them")
+	}
+}
+
+// stopLimit bounds each step of stopping after its work is done.
+const stopLimit = 5 * time.Second
+
+// Stop stops the tree from the leaves that make work to the persister, which
+// answers everybody first. Nothing is under way in the store when it returns
+// true.
+func (t *Tree) Stop() bool {
+	clean := true
+	if t.Persister != nil {
+		t.Persister.Stop()
+	}
+	for _, pid := range []*actor.PID{t.ticker, t.lanes, t.persister, t.top} {
+		clean = t.stop(pid, stopLimit) && clean
+	}
+	t.cutOff()
+	t.system.Shutdown()
+	return clean
+}
+
+// stop lets an actor finish its mailbox and waits for its end. Watching it from
+// a future is the only way to wait with a limit of one's own.
+func (t *Tree) stop(pid *actor.PID, limit time.Duration) bool {
+	if pid == nil {
+		return true
+	}
+	process, ok := t.system.ProcessRegistry.GetLocal(pid.Id)
+	if !ok {
+		return true
+	}
+	gone := actor.NewFuture(t.system, limit)
+	process.SendSystemMessage(pid, &actor.Watch{Watcher: gone.PID()})
+	t.system.Root.Poison(pid)
+	if err := gone.Wait(); err != nil {
+		t.options.Logger.Error("actor did not stop in time", "actor", nameOf(pid), "limit", limit)
+		return false
+	}
+	return true
+}
+
+// nameOf is the last part of a PID.
+func nameOf(pid *actor.PID) string { return pid.Id[strings.LastIndexByte(pid.Id, '/')+1:] }
+
+// quiet passes on only what the actor system says at warning level or above, and
+// no message values, which may be texts.
+type quiet struct{ slog.Handler }
+
+func (q quiet) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn && q.Handler.Enabled(ctx, level)
+}

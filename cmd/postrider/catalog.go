@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net"
+	"slices"
+	"strconv"
+
+	"github.com/postrider/postrider/actors/gateway"
+	"github.com/postrider/postrider/config"
+	"github.com/postrider/postrider/data"
+	"github.com/postrider/postrider/http/dialect"
+	"github.com/postrider/postrider/http/egress"
+)
+
+// catalog is the declared gateways, compiled. It does not change, so any
+// goroutine may read it.
+type catalog struct {
+	names   []string // sorted
+	entries map[string]entry
+}
+
+type entry struct {
+	shown   data.Gateway
+	dialect *dialect.Dialect // nil when the declaration cannot be used
+}
+
+// newCatalog compiles every gateway. A declaration that cannot be used stops
+// that gateway and nothing else: it is in the catalog with its problem, and the
+// mistakes say the same with key paths. base is the address of this process, for
+// gateways without a URL.
+func newCatalog(cfg *config.Config, base string) (*catalog, config.Mistakes) {
+	c := &catalog{
+		names:   slices.Sorted(maps.Keys(cfg.Gateways)),
+		entries: make(map[string]entry, len(cfg.Gateways)),
+	}
+	var mistakes config.Mistakes
+	for _, name := range c.names {
+		g, _ := cfg.Gateway(name)
+		declaration := declare(g, base)
+		about := declaration.Describe()
+		e := entry{shown: data.Gateway{
+			Name:        name,
+			Policy:      data.Policy{MaxAttempts: g.MaxAttempts, Interval: g.Interval, MaxHint: g.MaxHint},
+			Timeout:     g.Timeout,
+			Concurrency: g.Concurrency,
+			MaxQueue:    g.MaxQueue,
+			Method:      about.Method,
+			URL:         about.URL,
+			Body:        about.Body,
+		}}
+		var err error
+		if e.dialect, err = dialect.Compile(declaration); err != nil {
+			e.shown.Problem = err.Error()
+			mistakes = append(mistakes, complaints("gateways."+name, err)...)
+		}
+		c.entries[name] = e
+	}
+	return c, mistakes
+}
+
+func declare(g config.ResolvedGateway, base string) dialect.Declaration {
+	d := dialect.Declaration{
+		Method:    g.Method,
+		URL:       g.URL.Value(),
+		URLSecret: g.URL.Secret(),
+		Headers:   make(map[string]string, len(g.Headers)),
+		Body:      dialect.Body{JSON: g.Body.JSON, Form: g.Body.Form, Text: g.Body.Text},
+	}
+	if d.URL == "" {
+		d.URL = base + "/" + g.Name
+	}
+	for name, value := range g.Headers {
+		d.Headers[name] = value.Value()
+	}
+	return d
+}
+
+// complaints puts the key path of a gateway before what is wrong with it.
+func complaints(path string, err error) config.Mistakes {
+	var all config.Mistakes
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, err := range several.Unwrap() {
+			all = append(all, complaints(path, err)...)
+		}
+		return all
+	}
+	if one, ok := errors.AsType[*dialect.Complaint](err); ok {
+		return config.Mistakes{{Path: path + "." + one.Path, Problem: one.Text}}
+	}
+	return config.Mistakes{{Path: path, Problem: err.Error()}}
+}
+
+// Gateway returns a declared gateway as it may be shown.
+func (c *catalog) Gateway(name string) (data.Gateway, bool) {
+	e, ok := c.entries[name]
+	return e.shown, ok
+}
+
+// Gateways lists the declared gateways by name.
+func (c *catalog) Gateways() []data.Gateway {
+	all := make([]data.Gateway, len(c.names))
+	for i, name := range c.names {
+		all[i] = c.entries[name].shown
+	}
+	return all
+}
+
+// define returns how lanes serve a gateway, for gateways.Options.
+func (c *catalog) define(client *egress.Client) func(name string) (gateway.Definition, bool) {
+	return func(name string) (gateway.Definition, bool) {
+		e, ok := c.entries[name]
+		if !ok || e.dialect == nil {
+			return gateway.Definition{}, false
+		}
+		return gateway.Definition{
+			Name:        name,
+			Policy:      e.shown.Policy,
+			Timeout:     e.shown.Timeout,
+			Concurrency: e.shown.Concurrency,
+			Deliver: func(ctx context.Context, m data.Message, number int) data.Result {
+				return client.Deliver(ctx, e.dialect, m, number, e.shown.Timeout)
+			},
+		}, true
+	}
+}
+
+// ownAddress is the URL at which this process reaches itself.
+func ownAddress(host string, port int) string {
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+		if ip.To4() == nil {
+			host = "::1"
+		}
+	}
+	return "http://" + net.JoinHostPort(host, strconv.Itoa(port))
+}

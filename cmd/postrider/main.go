@@ -1,0 +1,153 @@
+// Command postrider takes events and messages over HTTP, has them on disk before
+// it answers, and carries each message to its gateway.
+//
+// This file turns arguments and signals into one call and an error into an exit
+// code; run.go is where the parts are joined.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/postrider/postrider/config"
+	"github.com/postrider/postrider/data"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+// The exit codes are a contract, see README.md.
+const (
+	exitClean   = 0
+	exitFailure = 1
+	exitUsage   = 2
+	exitInUse   = 3
+	exitDamaged = 4
+	exitNoSpace = 5
+)
+
+func main() {
+	ctx, stop := untilSignal()
+	code := execute(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// untilSignal returns a context that the first signal to end cancels. The second
+// one ends the process at once.
+func untilSignal() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		<-signals
+		cancel()
+		<-signals
+		fmt.Fprintln(os.Stderr, "postrider: second signal, ending at once; the next start settles what was under way")
+		os.Exit(exitFailure)
+	}()
+	return ctx, cancel
+}
+
+// execute runs one command line and returns its exit code.
+func execute(ctx context.Context, args []string, out, errs io.Writer) int {
+	root := rootCommand()
+	root.SetArgs(args)
+	root.SetOut(out)
+	root.SetErr(errs)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitClean
+	}
+	code := exitCode(err)
+	_, _ = fmt.Fprintf(errs, "postrider: %s\n", strings.TrimSpace(explain(err)))
+	return code
+}
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "postrider",
+		Short:         "Durable events and messages, carried to any HTTP gateway",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
+	})
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(serveCommand(), propagateCommand(), configCommand(), sendCommand(), versionCommand())
+	return root
+}
+
+// usageError is a mistake on the command line.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// exitCode is the one place where an error becomes an exit code.
+func exitCode(err error) int {
+	_, mistakes := errors.AsType[config.Mistakes](err)
+	_, usage := errors.AsType[usageError](err)
+	switch {
+	case mistakes, usage, strings.HasPrefix(err.Error(), "unknown command"):
+		return exitUsage
+	case errors.Is(err, data.ErrInUse):
+		return exitInUse
+	case errors.Is(err, data.ErrDamaged), errors.Is(err, data.ErrNewerFormat):
+		return exitDamaged
+	case errors.Is(err, data.ErrNoSpace):
+		return exitNoSpace
+	}
+	return exitFailure
+}
+
+// explain adds to an error what can be done about it.
+func explain(err error) string {
+	switch exitCode(err) {
+	case exitUsage:
+		if mistakes, ok := errors.AsType[config.Mistakes](err); ok {
+			return "the configuration has mistakes:\n" + indent(mistakes.Error())
+		}
+	case exitInUse:
+		return err.Error() + "; stop that process, or set storage.path to another directory"
+	case exitDamaged:
+		if errors.Is(err, data.ErrNewerFormat) {
+			return err.Error() + "; start the version that wrote it, or a later one"
+		}
+		return err.Error() + "; restore a backup, or start once with --accept-data-loss to go on with what is left"
+	case exitNoSpace:
+		return err.Error() + "; free some space, or lower storage.min_free"
+	}
+	return err.Error()
+}
+
+func indent(s string) string { return "  " + strings.ReplaceAll(s, "\n", "\n  ") }
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(c.OutOrStdout(), "postrider", version)
+			return err
+		},
+	}
+}
+
+func noArguments(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError{fmt.Errorf("%s takes no arguments; see %s --help", c.CommandPath(), c.CommandPath())}
+	}
+	return nil
+}

@@ -1,0 +1,261 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strconv"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/postrider/postrider/actors"
+	"github.com/postrider/postrider/config"
+	"github.com/postrider/postrider/data"
+	"github.com/postrider/postrider/data/badger"
+	httpapi "github.com/postrider/postrider/http"
+	"github.com/postrider/postrider/http/egress"
+)
+
+func serveCommand() *cobra.Command {
+	var acceptLoss bool
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Run everything that the configuration enables",
+		Args:  noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(c)
+			if err != nil {
+				return err
+			}
+			return run(c.Context(), cfg, runOptions{errs: c.ErrOrStderr(), acceptLoss: acceptLoss})
+		},
+	}
+	configFlags(c)
+	c.Flags().BoolVar(&acceptLoss, "accept-data-loss", false, "open a damaged store and go on with what is left")
+	return c
+}
+
+// runOptions are what run needs beside the configuration.
+type runOptions struct {
+	errs       io.Writer
+	acceptLoss bool
+	listening  func(net.Addr) // told where; nil for nobody
+	fault      func(actor string, message any)
+}
+
+// closing bounds the end of the HTTP server once nothing is under way.
+const closing = 5 * time.Second
+
+// run opens the store, spawns the tree and serves until ctx ends or something
+// fails for good; then it stops all of it in reverse order.
+func run(ctx context.Context, cfg *config.Config, o runOptions) error {
+	syscall.Umask(0o077)
+	if err := checkParts(cfg, cfg.Propagator.Enabled); err != nil {
+		return err
+	}
+	log := newLogger(cfg.Log, o.errs)
+	m := newMetrics()
+	store, err := badger.Open(badger.Options{
+		Path:       cfg.Storage.Path,
+		MinFree:    int64(cfg.Storage.MinFree),
+		Memtable:   int64(cfg.Storage.Memtable),
+		AcceptLoss: o.acceptLoss,
+		Clock:      badger.SystemClock(),
+		Logger:     log,
+		Committed:  m.committed,
+	})
+	if err != nil {
+		return err
+	}
+	p := &process{cfg: cfg, log: log, metrics: m, store: store, failed: make(chan error, 1)}
+	if err := p.start(o); err != nil {
+		return errors.Join(err, store.Close())
+	}
+	if o.listening != nil {
+		o.listening(p.listener.Addr())
+	}
+	if err := p.wait(ctx.Done()); err != nil {
+		return err
+	}
+	stopped := make(chan struct{})
+	go func() {
+		err = p.stop()
+		close(stopped)
+	}()
+	if failure := p.wait(stopped); failure != nil {
+		return failure
+	}
+	return err
+}
+
+// process is what is running.
+type process struct {
+	cfg      *config.Config
+	log      *slog.Logger
+	metrics  *metrics
+	store    *badger.Store
+	listener net.Listener
+	client   *egress.Client
+	tree     *actors.Tree
+	server   *httpapi.Server
+	draining atomic.Bool
+	failed   chan error
+}
+
+func (p *process) start(o runOptions) (err error) {
+	address := net.JoinHostPort(p.cfg.HTTP.Host, strconv.Itoa(p.cfg.HTTP.Port))
+	if p.listener, err = net.Listen("tcp", address); err != nil {
+		return fmt.Errorf("listen on %s: %w", address, err)
+	}
+	defer func() {
+		if err != nil {
+			_ = p.listener.Close()
+		}
+	}()
+	base := ownAddress(p.cfg.HTTP.Host, p.listener.Addr().(*net.TCPAddr).Port)
+	gateways, mistakes := newCatalog(p.cfg, base)
+	for _, m := range mistakes {
+		p.log.Error("a gateway cannot be used, its messages are parked", "key", m.Path, "problem", m.Problem)
+	}
+	routes, err := newRoutes(p.cfg.Routes)
+	if err != nil {
+		return err
+	}
+	p.client = egress.New(egress.Options{Version: version})
+	options := actors.Options{
+		Store:     p.store,
+		Define:    gateways.define(p.client),
+		Failed:    tell(p.failed),
+		Logger:    p.log,
+		Attempted: p.metrics.attempted,
+		Restarted: p.metrics.restarted,
+		Fault:     o.fault,
+	}
+	if p.cfg.Propagator.Enabled {
+		if options.Ticker, err = tickerOptions(p.cfg, base, p.log, p.metrics.propagated); err != nil {
+			return err
+		}
+	}
+	p.metrics.watch(p.store)
+	// The tree's client does not exist before the tree, and the tree's lanes and
+	// ticker reach our own server, which waits in the listener's queue till then.
+	p.tree = actors.Start(options)
+	if p.server, err = httpapi.New(p.httpOptions(gateways, routes)); err != nil {
+		p.tree.Stop()
+		return err
+	}
+	go func() {
+		if err := p.server.Serve(p.listener); err != nil {
+			tell(p.failed)(fmt.Errorf("serve: %w", err))
+		}
+	}()
+	p.announce()
+	return nil
+}
+
+func (p *process) httpOptions(gateways *catalog, routes []route) httpapi.Options {
+	keys := make([]httpapi.Key, len(p.cfg.HTTP.Keys))
+	for i, k := range p.cfg.HTTP.Keys {
+		keys[i] = httpapi.Key{Name: k.Name, Secret: k.Secret.Value()}
+	}
+	return httpapi.Options{
+		Saver:     p.tree.Persister,
+		Canceller: p.tree.Persister,
+		Reader:    p.store,
+		Gateways:  gateways,
+		Route:     router(routes),
+		Accepting: p.accepting,
+		Ready:     p.ready,
+		Observe:   p.metrics.answered,
+		Metrics:   p.metrics.handler(),
+		Keys:      keys,
+		Demo:      p.cfg.Demo.Gateways,
+		AccessLog: p.cfg.Log.Access,
+		BodyLimit: int(p.cfg.HTTP.BodyLimit),
+		Version:   version,
+		Logger:    p.log,
+	}
+}
+
+// accepting returns why nothing new is taken now, or nil.
+func (p *process) accepting() error {
+	if p.draining.Load() {
+		return data.ErrStopping
+	}
+	if err := p.store.Accepting(); err != nil {
+		return err
+	}
+	return p.tree.Persister.Accepting()
+}
+
+// ready lists what keeps the process from being ready, in words for people.
+func (p *process) ready() []string {
+	err := p.accepting()
+	if err == nil {
+		return nil
+	}
+	for _, known := range []error{data.ErrStopping, data.ErrNoSpace, data.ErrOverloaded} {
+		if errors.Is(err, known) {
+			return []string{known.Error()}
+		}
+	}
+	return []string{data.ErrStorage.Error()}
+}
+
+func (p *process) announce() {
+	at := p.listener.Addr().(*net.TCPAddr)
+	p.log.Info("listening", "url", ownAddress(p.cfg.HTTP.Host, at.Port),
+		"store", p.cfg.Storage.Path, "gateways", len(p.cfg.Gateways), "routes", len(p.cfg.Routes), "version", version)
+	if len(p.cfg.HTTP.Keys) == 0 && !at.IP.IsLoopback() {
+		p.log.Warn("anybody who reaches this address may send and read: http.allow_anonymous is set and there are no http.keys")
+	}
+}
+
+// wait returns nil when done is closed and nothing has failed, and an error as
+// soon as something has. After that error nothing is stopped in order: what a
+// half-done commit left behind is for the next start to find out.
+func (p *process) wait(done <-chan struct{}) error {
+	select {
+	case <-done:
+	case err := <-p.failed:
+		return err
+	case <-p.store.Failed():
+		return p.store.Err()
+	}
+	select {
+	case err := <-p.failed:
+		return err
+	default:
+		return p.store.Err()
+	}
+}
+
+// stop ends everything in reverse order. While attempts finish, the server goes
+// on answering: readers are served, writers are told that the process stops.
+func (p *process) stop() error {
+	p.draining.Store(true)
+	p.log.Info("stopping: nothing new is accepted, attempts under way may finish", "within", p.cfg.HTTP.Drain)
+	drain, cancel := context.WithTimeout(context.Background(), p.cfg.HTTP.Drain)
+	defer cancel()
+	p.tree.Drain(drain)
+	end, cancel := context.WithTimeout(context.Background(), closing)
+	defer cancel()
+	if err := p.server.Shutdown(end); err != nil {
+		p.log.Warn("some requests did not end in time", "err", err)
+	}
+	p.client.Close()
+	if !p.tree.Stop() {
+		return fmt.Errorf("stop: %w", data.ErrStorage)
+	}
+	if err := p.store.Close(); err != nil {
+		return err
+	}
+	p.log.Info("stopped")
+	return nil
+}

@@ -1,0 +1,94 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+
+	"github.com/go-viper/mapstructure/v2"
+	"github.com/knadh/koanf/v2"
+)
+
+// decode turns what all places said together into a Config. The values are
+// clean, so that an error is a bug.
+func (l *loader) decode() (*Config, error) {
+	c := &Config{}
+	conf := mapstructure.DecoderConfig{
+		TagName:     "yaml",
+		ErrorUnused: true,
+		MatchName:   func(a, b string) bool { return a == b },
+		DecodeHook: func(from, to reflect.Type, v any) (any, error) {
+			s, ok := v.(source)
+			if !ok || to != reflect.TypeFor[Text]() {
+				return v, nil
+			}
+			return Text{value: s.Plain, from: source{Env: s.Env, File: s.File}}, nil
+		},
+	}
+	err := l.ko.UnmarshalWithConf("", c, koanf.UnmarshalConf{Tag: "yaml", DecoderConfig: &conf})
+	if err != nil {
+		return nil, fmt.Errorf("decode configuration: %w", err)
+	}
+	for path, into := range map[string]any{
+		"http.keys": &c.HTTP.Keys, "gateways": &c.Gateways, "routes": &c.Routes,
+	} {
+		conf.Result = into
+		d, err := mapstructure.NewDecoder(&conf)
+		if err != nil {
+			return nil, fmt.Errorf("decode %s: %w", path, err)
+		}
+		if err := d.Decode(l.whole[path]); err != nil {
+			return nil, fmt.Errorf("decode %s: %w", path, err)
+		}
+	}
+	c.normalize()
+	return c, nil
+}
+
+// normalize gives what is empty one form.
+func (c *Config) normalize() {
+	if c.Gateways == nil {
+		c.Gateways = map[string]Gateway{}
+	}
+	if len(c.HTTP.Keys) == 0 {
+		c.HTTP.Keys = nil
+	}
+	if len(c.Routes) == 0 {
+		c.Routes = nil
+	}
+}
+
+// resolve fetches secrets from where they stand, marks what is to be masked,
+// and reports the variables that are neither keys nor named as a secret.
+func (l *loader) resolve(c *Config) {
+	c.texts(func(path string, t *Text, secret bool) {
+		if t.from.Env != "" {
+			delete(l.unknown, t.from.Env)
+		}
+		if err := t.resolve(l.environ); err != nil {
+			l.report.reject(path, "%s", err)
+		}
+		t.secret = t.secret || secret && t.value != ""
+	})
+	for name, hint := range l.unknown {
+		l.report.reject(join("", name), "%s", hint)
+	}
+}
+
+// texts visits every Text; secret is true where the place alone makes it one.
+func (c *Config) texts(visit func(path string, t *Text, secret bool)) {
+	for i := range c.HTTP.Keys {
+		visit(index("http.keys", i), &c.HTTP.Keys[i].Secret, true)
+	}
+	visit("propagator.url", &c.Propagator.URL, false)
+	visit("propagator.key", &c.Propagator.Key, true)
+	visit("delivery.base_url", &c.Delivery.BaseURL, false)
+	for name, g := range c.Gateways {
+		at := join("gateways", name)
+		visit(at+".url", &g.URL, false)
+		for header, t := range g.Headers {
+			visit(join(at+".headers", header), &t, tellsSecret(header))
+			g.Headers[header] = t
+		}
+		c.Gateways[name] = g
+	}
+}

@@ -1,0 +1,158 @@
+package config
+
+import (
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// Gateway is an outside HTTP API as the configuration declares it. Every field
+// is optional; a nil pointer takes the value of [Delivery].
+type Gateway struct {
+	// URL to send to; default empty, Delivery.BaseURL followed by the name.
+	URL Text `yaml:"url,omitempty"`
+	// Method of the request: GET, POST, PUT or PATCH; default POST.
+	Method string `yaml:"method,omitempty"`
+	// Headers of the request; a value whose name tells of a secret prints masked.
+	Headers map[string]Text `yaml:"headers,omitempty"`
+	// Body of the request; default the JSON object {"message": "{{message}}"}.
+	Body *Body `yaml:"body,omitempty"`
+	// MaxAttempts per message, 1 to 100.
+	MaxAttempts *int `yaml:"max_attempts,omitempty"`
+	// Interval is the least time between two attempts, at least 60s unless
+	// Delivery.AllowShortInterval.
+	Interval *time.Duration `yaml:"interval,omitempty"`
+	// Timeout of one attempt.
+	Timeout *time.Duration `yaml:"timeout,omitempty"`
+	// Concurrency is the number of attempts in flight, 1 to 1024.
+	Concurrency *int `yaml:"concurrency,omitempty"`
+	// Rate is the number of attempts per second; 0 is no limit.
+	Rate *float64 `yaml:"rate,omitempty"`
+	// MaxQueue is the number of unfinished messages above which new ones are
+	// refused; 0 is no limit.
+	MaxQueue *int `yaml:"max_queue,omitempty"`
+	// MaxHint is the longest wait the gateway can ask for.
+	MaxHint *time.Duration `yaml:"max_hint,omitempty"`
+	// HoldAfter is the number of failed attempts in a row after which the
+	// gateway is held; 0 is never.
+	HoldAfter *int `yaml:"hold_after,omitempty"`
+}
+
+// Body is a request body whose leaves are templates. At most one field is set;
+// with none the default JSON object applies.
+type Body struct {
+	// JSON is a tree of map[string]any, []any and scalars.
+	JSON any `yaml:"json"`
+	// Form is sent as application/x-www-form-urlencoded.
+	Form map[string]string `yaml:"form"`
+	// Text is sent as text/plain.
+	Text *string `yaml:"text"`
+}
+
+// MarshalYAML writes just the kind that is set, so that an empty form stays a form.
+func (b Body) MarshalYAML() (any, error) {
+	switch {
+	case b.JSON != nil:
+		return map[string]any{"json": b.JSON}, nil
+	case b.Form != nil:
+		return map[string]any{"form": b.Form}, nil
+	case b.Text != nil:
+		return map[string]any{"text": *b.Text}, nil
+	}
+	return map[string]any{}, nil
+}
+
+// Route turns each accepted event that matches into a message.
+type Route struct {
+	// Match selects the events.
+	Match Match `yaml:"match"`
+	// Gateway is the name of a declared gateway.
+	Gateway string `yaml:"gateway"`
+	// Message is the template of the message's text.
+	Message string `yaml:"message"`
+}
+
+// Match selects events.
+type Match struct {
+	// EventType is a pattern for the whole type: * stands for any characters,
+	// ? for one, everything else for itself.
+	EventType string `yaml:"event_type"`
+}
+
+// ResolvedGateway is a gateway with everything filled in from Delivery and the
+// defaults.
+type ResolvedGateway struct {
+	Name string
+	// URL is empty where the gateway is at /<name> of this process.
+	URL     Text
+	Method  string
+	Headers map[string]Text
+	// Body has exactly one field set.
+	Body        Body
+	MaxAttempts int
+	Interval    time.Duration
+	Timeout     time.Duration
+	Concurrency int
+	Rate        float64
+	MaxQueue    int
+	MaxHint     time.Duration
+	HoldAfter   int
+}
+
+// Gateway resolves the named gateway; ok is false when it is not declared. The
+// result shares maps with c.
+func (c *Config) Gateway(name string) (g ResolvedGateway, ok bool) {
+	d := c.Delivery
+	own, ok := c.Gateways[name]
+	if !ok {
+		return ResolvedGateway{}, false
+	}
+	g = ResolvedGateway{
+		Name: name, URL: own.URL, Method: own.Method, Headers: own.Headers,
+		MaxAttempts: either(own.MaxAttempts, d.MaxAttempts),
+		Interval:    either(own.Interval, d.Interval),
+		Timeout:     either(own.Timeout, d.Timeout),
+		Concurrency: either(own.Concurrency, d.Concurrency),
+		Rate:        either(own.Rate, d.Rate),
+		MaxQueue:    either(own.MaxQueue, d.MaxQueue),
+		MaxHint:     either(own.MaxHint, d.MaxHint),
+		HoldAfter:   either(own.HoldAfter, d.HoldAfter),
+	}
+	if g.URL.Value() == "" && d.BaseURL.Value() != "" {
+		g.URL = d.BaseURL.child(name)
+	}
+	if g.Method == "" {
+		g.Method = http.MethodPost
+	}
+	if own.Body != nil {
+		g.Body = *own.Body
+	}
+	if g.Body.given() == 0 {
+		g.Body.JSON = map[string]any{"message": "{{message}}"}
+	}
+	return g, true
+}
+
+func either[T any](own *T, inherited T) T {
+	if own != nil {
+		return *own
+	}
+	return inherited
+}
+
+func (b Body) given() int {
+	n := 0
+	for _, set := range []bool{b.JSON != nil, b.Form != nil, b.Text != nil} {
+		if set {
+			n++
+		}
+	}
+	return n
+}
+
+func (t Text) child(name string) Text {
+	if joined, err := url.JoinPath(t.value, name); err == nil {
+		t.value = joined
+	}
+	return t
+}

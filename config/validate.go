@@ -1,0 +1,137 @@
+package config
+
+import (
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Limits of the keys.
+const (
+	maxGateways      = 10_000
+	shortestInterval = 60 * time.Second // unless delivery.allow_short_interval
+	shortestKey      = 16
+)
+
+var (
+	plainName = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
+	hostName  = regexp.MustCompile(
+		`^(?i:[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)(\.(?i:[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?))*\.?$`)
+)
+
+const (
+	aPlainName = "expected a name of 1 to 64 of a-z, 0-9, _ and -"
+	aURL       = "expected an absolute URL such as https://example.org/path, with http or https and a host"
+)
+
+// Validate checks every rule and returns all that is broken as [Mistakes].
+// What Load returned is valid.
+func (c *Config) Validate() error {
+	var r report
+	c.check(&r)
+	return r.err()
+}
+
+func (c *Config) check(r *report) {
+	c.HTTP.check(r)
+	c.Propagator.check(r)
+	c.Storage.check(r)
+	c.Delivery.check(r)
+	r.require(slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level),
+		"log.level", "expected debug, info, warn or error")
+	c.checkGateways(r)
+	c.checkRoutes(r)
+}
+
+func (h HTTP) check(r *report) {
+	r.require(validHost(h.Host), "http.host", "expected an IP address or a host name, such as 127.0.0.1")
+	open := validHost(h.Host) && !loopback(h.Host) && len(h.Keys) == 0 && !h.AllowAnonymous
+	r.require(!open || r.doubtful("http.keys") || r.doubtful("http.allow_anonymous"), "http.host",
+		"would let everyone in: beyond loopback, name API keys in http.keys or set http.allow_anonymous: true")
+	r.require(h.Port >= 0 && h.Port <= 65535, "http.port", "expected 0 to 65535, where 0 takes any free port")
+	r.require(h.BodyLimit >= KiB && h.BodyLimit <= MiB, "http.body_limit", "expected 1KiB to 1MiB")
+	r.require(h.Drain >= 0, "http.drain", "expected 0s or longer")
+	named := map[string]bool{}
+	for i, k := range h.Keys {
+		at := index("http.keys", i)
+		r.require(plainName.MatchString(k.Name), at, aPlainName)
+		r.require(!named[k.Name], at, "expected a name that no other key has")
+		named[k.Name] = true
+		checkKey(r, at, k.Secret)
+	}
+}
+
+// checkKey checks an API key, which travels in a header.
+func checkKey(r *report, path string, key Text) {
+	fits := len(key.value) >= shortestKey
+	for _, c := range []byte(key.value) {
+		fits = fits && c > ' ' && c <= '~'
+	}
+	r.require(fits, path, "expected a key of at least %d ASCII characters without blanks", shortestKey)
+}
+
+func (p Propagator) check(r *report) {
+	r.require(p.URL.value == "" || validURL(p.URL.value), "propagator.url", aURL)
+	r.require(p.Interval >= 100*time.Millisecond, "propagator.interval", "expected 100ms or longer")
+	r.require(p.Timeout > 0, "propagator.timeout", "expected longer than 0s")
+	r.require(p.Key.value == "" || p.Key.from != source{}, "propagator.key",
+		"expected {env: NAME} or {file: PATH}; the key itself does not belong in the configuration")
+	r.require(validHeader(p.Key.value), "propagator.key", "expected a key without control characters")
+}
+
+func (s Storage) check(r *report) {
+	r.require(s.Driver == "badger", "storage.driver", "expected badger")
+	r.require(s.Path != "" && !strings.ContainsRune(s.Path, 0), "storage.path", "expected a directory")
+	r.require(s.Memtable >= 8*MiB && s.Memtable <= 64*MiB, "storage.memtable", "expected 8MiB to 64MiB")
+	r.require(s.MinFree >= 64*MiB, "storage.min_free", "expected at least 64MiB")
+	const keep = "expected 0s (keep for ever) or longer"
+	r.require(s.Retention.Events >= 0, "storage.retention.events", keep)
+	r.require(s.Retention.Delivered >= 0, "storage.retention.delivered", keep)
+	r.require(s.Retention.Dead >= 0, "storage.retention.dead", keep)
+}
+
+func (d Delivery) check(r *report) {
+	base := d.BaseURL.value
+	r.require(base == "" || validURL(base), "delivery.base_url", aURL)
+	r.require(!strings.ContainsAny(base, "?#{"), "delivery.base_url",
+		"expected a URL without query, fragment and templates: the gateway's name is put behind it")
+	r.require(d.MaxInFlight >= 1 && d.MaxInFlight <= 65536, "delivery.max_in_flight", "expected 1 to 65536")
+	limits := Gateway{
+		MaxAttempts: &d.MaxAttempts, Interval: &d.Interval, Timeout: &d.Timeout, Concurrency: &d.Concurrency,
+		Rate: &d.Rate, MaxQueue: &d.MaxQueue, MaxHint: &d.MaxHint, HoldAfter: &d.HoldAfter,
+	}
+	limits.checkLimits(r, "delivery", d.AllowShortInterval)
+}
+
+// validURL reports whether s is absolute. Templates may stand in path and
+// query, never in the host, which url.Parse refuses.
+func validURL(s string) bool {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
+		return false
+	}
+	_, err = strconv.ParseUint(u.Port(), 10, 16)
+	return err == nil || u.Port() == ""
+}
+
+func validHost(host string) bool {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return true
+	}
+	return len(host) <= 253 && hostName.MatchString(host) && strings.Trim(host, "0123456789.") != ""
+}
+
+func loopback(host string) bool {
+	if addr, err := netip.ParseAddr(host); err == nil {
+		return addr.Unmap().IsLoopback()
+	}
+	return strings.EqualFold(host, "localhost")
+}
+
+func validHeader(value string) bool {
+	return !strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
+}

@@ -1,0 +1,77 @@
+package config
+
+import (
+	"math"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+var headerName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
+
+func (c *Config) checkGateways(r *report) {
+	r.require(len(c.Gateways) <= maxGateways, "gateways",
+		"expected at most %d; further ones are made over the API", maxGateways)
+	for name, g := range c.Gateways {
+		at := join("gateways", name)
+		r.require(plainName.MatchString(name), at, aPlainName)
+		g.check(r, at)
+		g.checkLimits(r, at, c.Delivery.AllowShortInterval || r.doubtful("delivery.allow_short_interval"))
+	}
+}
+
+func (g Gateway) check(r *report, at string) {
+	r.require(g.URL.value == "" || validURL(g.URL.value), at+".url", aURL)
+	methods := []string{"", http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch}
+	r.require(slices.Contains(methods, g.Method), at+".method", "expected GET, POST, PUT or PATCH")
+	named := map[string]bool{}
+	for name, value := range g.Headers {
+		header := join(at+".headers", name)
+		r.require(headerName.MatchString(name), header, "expected the name of a header")
+		r.require(validHeader(value.value), header, "expected a value without control characters")
+		lower := strings.ToLower(name)
+		r.require(!named[lower], at+".headers", "expected each header once, whatever the case of its letters")
+		named[lower] = true
+	}
+	if g.Body != nil {
+		r.require(g.Body.given() <= 1, at+".body", "expected just one of json, form and text")
+	}
+}
+
+// checkLimits checks what a gateway and delivery have in common.
+func (g Gateway) checkLimits(r *report, at string, allowShort bool) {
+	floor, hint := shortestInterval, "expected 60s or longer, unless delivery.allow_short_interval is true"
+	if allowShort {
+		floor, hint = time.Millisecond, "expected 1ms or longer"
+	}
+	const noLimit = "expected 0 or more, where 0 is no limit"
+	r.require(within(g.MaxAttempts, 1, 100), at+".max_attempts", "expected 1 to 100")
+	r.require(within(g.Interval, floor, math.MaxInt64), at+".interval", "%s", hint)
+	r.require(within(g.Timeout, 1, math.MaxInt64), at+".timeout", "expected longer than 0s")
+	r.require(within(g.Concurrency, 1, 1024), at+".concurrency", "expected 1 to 1024")
+	r.require(within(g.Rate, 0, math.MaxFloat64), at+".rate", noLimit)
+	r.require(within(g.MaxQueue, 0, math.MaxInt), at+".max_queue", noLimit)
+	r.require(within(g.MaxHint, 0, math.MaxInt64), at+".max_hint", "expected 0s or longer")
+	r.require(within(g.HoldAfter, 0, math.MaxInt), at+".hold_after", "expected 0 (never) or more")
+}
+
+// within reports whether p is absent or between least and most.
+func within[T int | float64 | time.Duration](p *T, least, most T) bool {
+	return p == nil || *p >= least && *p <= most
+}
+
+func (c *Config) checkRoutes(r *report) {
+	for i, route := range c.Routes {
+		at := index("routes", i)
+		pattern := at + ".match.event_type"
+		r.require(route.Match.EventType != "", pattern, `expected a pattern, such as "user_*", or "*" for all events`)
+		r.require(!strings.ContainsAny(route.Match.EventType, `[]\`), pattern,
+			"expected a pattern of plain characters, * and ?")
+		r.require(route.Message != "", at+".message", `expected a template, such as "{{event_payload}}"`)
+		_, declared := c.Gateways[route.Gateway]
+		doubtful := r.unread("gateways") || r.doubtful(join("gateways", route.Gateway))
+		r.require(declared || doubtful, at+".gateway", "expected the name of a gateway declared under gateways")
+	}
+}

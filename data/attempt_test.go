@@ -1,0 +1,86 @@
+package data_test
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"github.com/postrider/postrider/data"
+)
+
+func TestPolicyAfter(t *testing.T) {
+	const ended = data.StoreTime(1000)
+	minute := data.Policy{MaxAttempts: 3, Interval: time.Minute, MaxHint: time.Hour}
+	once := data.Policy{MaxAttempts: 1, Interval: time.Minute, MaxHint: time.Hour}
+	waiting := func(d time.Duration) data.Next { return data.Next{State: data.Waiting, Due: ended.Add(d)} }
+	hint := func(d time.Duration) data.Result { return data.Result{Outcome: data.OutcomeThrottled, Hint: d} }
+	tests := map[string]struct {
+		policy data.Policy
+		number int
+		result data.Result
+		want   data.Next
+	}{
+		"delivered":                 {minute, 1, data.Result{Outcome: data.OutcomeDelivered}, data.Next{State: data.Delivered}},
+		"delivered at last":         {minute, 3, data.Result{Outcome: data.OutcomeDelivered}, data.Next{State: data.Delivered}},
+		"delivered beyond the last": {once, 2, data.Result{Outcome: data.OutcomeDelivered}, data.Next{State: data.Delivered}},
+		"permanent":                 {minute, 1, data.Result{Outcome: data.OutcomePermanent}, data.Next{State: data.Failed}},
+		"temporary":                 {minute, 1, data.Result{Outcome: data.OutcomeTemporary}, waiting(time.Minute)},
+		"temporary, last but one":   {minute, 2, data.Result{Outcome: data.OutcomeTemporary}, waiting(time.Minute)},
+		"temporary, last":           {minute, 3, data.Result{Outcome: data.OutcomeTemporary}, data.Next{State: data.Failed}},
+		"temporary, only":           {once, 1, data.Result{Outcome: data.OutcomeTemporary}, data.Next{State: data.Failed}},
+		"unknown":                   {minute, 1, data.Result{Outcome: data.OutcomeUnknown}, waiting(time.Minute)},
+		"unknown, last":             {minute, 3, data.Result{Outcome: data.OutcomeUnknown}, data.Next{State: data.Unknown}},
+		"unknown, only":             {once, 1, data.Result{Outcome: data.OutcomeUnknown}, data.Next{State: data.Unknown}},
+		"no policy":                 {data.Policy{}, 1, data.Result{Outcome: data.OutcomeTemporary}, data.Next{State: data.Failed}},
+		"throttled, last":           {minute, 3, hint(time.Minute), data.Next{State: data.Failed}},
+		"hint shorter":              {minute, 1, hint(time.Second), waiting(time.Minute)},
+		"hint negative":             {minute, 1, hint(-time.Hour), waiting(time.Minute)},
+		"hint longer":               {minute, 1, hint(5 * time.Minute), waiting(5 * time.Minute)},
+		"hint beyond the limit":     {minute, 1, hint(48 * time.Hour), waiting(time.Hour)},
+		"hint beyond all bounds":    {minute, 1, hint(math.MaxInt64), waiting(time.Hour)},
+		"hint least":                {minute, 1, hint(math.MinInt64), waiting(time.Minute)},
+		"limit below the interval":  {data.Policy{MaxAttempts: 2, Interval: time.Minute, MaxHint: time.Second}, 1, hint(time.Hour), waiting(time.Minute)},
+		"interval beyond all bounds": {
+			data.Policy{MaxAttempts: 2, Interval: math.MaxInt64}, 1, hint(0), data.Next{State: data.Waiting, Due: data.Never},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			a := data.Attempt{Number: test.number, Began: ended - 1, Ended: ended, Result: test.result}
+			if got := test.policy.After(a); got != test.want {
+				t.Errorf("%+v.After(%+v) = %+v; want %+v", test.policy, a, got, test.want)
+			}
+		})
+	}
+}
+
+func TestAttemptDuration(t *testing.T) {
+	a := data.Attempt{Began: 10, Ended: data.StoreTime(10).Add(time.Second)}
+	if got := a.Duration(); got != time.Second {
+		t.Errorf("Duration() = %v; want 1s", got)
+	}
+}
+
+func TestStoreTimeAddStopsAtNever(t *testing.T) {
+	tests := []struct {
+		t    data.StoreTime
+		d    time.Duration
+		want data.StoreTime
+	}{
+		{0, 0, 0},
+		{5, time.Second, 1_000_000_005},
+		{5, -3, 2},
+		{data.Never, 0, data.Never},
+		{data.Never, 1, data.Never},
+		{data.Never, math.MaxInt64, data.Never},
+		{data.Never - 1, 1, data.Never},
+		{data.Never - 1, 2, data.Never},
+		{1, math.MaxInt64, data.Never},
+		{0, math.MaxInt64, data.Never},
+	}
+	for _, test := range tests {
+		if got := test.t.Add(test.d); got != test.want {
+			t.Errorf("StoreTime(%d).Add(%d) = %d; want %d", test.t, test.d, got, test.want)
+		}
+	}
+}

@@ -1,0 +1,231 @@
+package badger
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"github.com/postrider/postrider/data"
+)
+
+// load reads a message within the transaction, or takes it from memory when an
+// attempt is under way. It returns nil when there is none of that id.
+func (t *transaction) load(id data.ID) (*message, error) {
+	if m := t.s.flights[id]; m != nil {
+		return m, nil
+	}
+	return readMessage(t.txn, id)
+}
+
+func readMessage(txn *badger.Txn, id data.ID) (*message, error) {
+	k := messageKey(id)
+	item, err := txn.Get(k)
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read message %s: %w", id, err)
+	}
+	var m *message
+	err = item.Value(func(v []byte) error {
+		m, err = decodeMessage(k, v)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read message %s: %w", id, err)
+	}
+	return m, nil
+}
+
+// readText loads the text of a message that has it in a record of its own.
+func readText(txn *badger.Txn, m *message) error {
+	if !m.long || m.Text != "" {
+		return nil
+	}
+	k := textKey(m.ID)
+	item, err := txn.Get(k)
+	if err != nil {
+		return fmt.Errorf("read text of message %s: %w", m.ID, err)
+	}
+	return item.Value(func(v []byte) error {
+		fields, err := unseal(k, v)
+		m.Text = string(fields)
+		return err
+	})
+}
+
+func (t *transaction) storeMessage(m *message) error {
+	k := messageKey(m.ID)
+	return t.set(k, m.encode(k))
+}
+
+// claim grants one attempt if it may be sent.
+func (t *transaction) claim(o *data.Begin, l *lane, c data.Claim) error {
+	m, err := t.load(c.Ref.ID)
+	if err != nil {
+		return err
+	}
+	if m != nil && m.lane != l.number || len(l.flying) >= maxFlying {
+		return nil
+	}
+	if err := t.passReady(l, c.Ref); err != nil {
+		return err
+	}
+	if m == nil || t.tooEarly(m, c) {
+		return nil
+	}
+	if err := t.beginAttempt(l, m, c); errors.Is(err, data.ErrConflict) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	granted := data.Granted{Message: m.Message, Number: c.Ref.Number, Began: t.marker.time}
+	granted.Message.Gateway = o.Gateway
+	granted.Message.Attempts = slices.Clip(m.Attempts) // settling appends to it
+	o.Granted = append(o.Granted, granted)
+	if m.long {
+		m.Text = "" // not kept while the attempt is under way
+	}
+	return nil
+}
+
+// tooEarly holds back what was waiting when the store was opened in doubt.
+func (t *transaction) tooEarly(m *message, c data.Claim) bool {
+	return t.s.doubt && m.State == data.Waiting && t.marker.time < t.s.opened.Add(c.Policy.Interval)
+}
+
+func (t *transaction) beginAttempt(l *lane, m *message, c data.Claim) error {
+	from, due := m.State, m.Due
+	if err := m.Begin(c.Ref.Number, t.marker.time); err != nil {
+		return err
+	}
+	if err := readText(t.txn, m); err != nil {
+		return err
+	}
+	t.touch(l)
+	l.move(from, data.Sending)
+	l.flying = append(l.flying, data.InFlight{
+		ID: m.ID, Number: c.Ref.Number, Began: t.marker.time, BeganAt: t.marker.wall, Policy: c.Policy,
+	})
+	t.s.flights[m.ID] = m
+	if from == data.Queued {
+		return nil
+	}
+	return t.leave(l, place{due, m.ID})
+}
+
+// leave takes a message out of the waiting queue.
+func (t *transaction) leave(l *lane, p place) error {
+	if c := t.touch(l); c.left.before(p) {
+		c.left = p
+	}
+	return t.delete(waitingKey(l.number, p))
+}
+
+// passReady moves the head of the ready queue behind a reference that a lane
+// took from it, granted or not: one that is not granted was cancelled, or taken
+// before. With its last reference a run is done. A reference taken before its
+// turn leaves the head where it is, or those before it would be lost from sight.
+func (t *transaction) passReady(l *lane, r data.Ref) error {
+	if r.Run == 0 || r.ID > r.Run || r.Prior >= max(l.ready, 1) {
+		return nil
+	}
+	t.touch(l)
+	l.ready = max(l.ready, r.ID+1)
+	if r.ID != r.Run {
+		return nil
+	}
+	return t.delete(runKey(l.number, r.Run))
+}
+
+// moveHeads moves the heads of the waiting queues that messages were taken from
+// to what is first in them now.
+func (t *transaction) moveHeads() {
+	var it *badger.Iterator
+	for _, c := range t.changes {
+		l := c.lane
+		switch {
+		case c.left == place{}:
+			continue
+		case l.counts[data.Waiting] == 0:
+			l.head = c.left
+			continue
+		case it == nil:
+			o := badger.DefaultIteratorOptions
+			o.Prefix = []byte{prefixWaiting}
+			o.PrefetchValues = false
+			it = t.txn.NewIterator(o)
+			defer it.Close()
+		}
+		it.Seek(waitingKey(l.number, l.head))
+		if !it.ValidForPrefix(waitingPrefix(l.number)) {
+			continue
+		}
+		if _, p, ok := parseWaitingKey(it.Item().Key()); ok {
+			l.head = p
+		}
+	}
+}
+
+// settle ends an attempt under way.
+func (t *transaction) settle(o *data.Settle) error {
+	o.Err = data.ErrConflict
+	l, m := t.s.lane(o.Gateway), t.s.flights[o.ID]
+	if l == nil || m == nil || m.lane != l.number {
+		return nil
+	}
+	f, ok := l.flight(o.ID)
+	if !ok || f.Number != o.Number {
+		return nil
+	}
+	a := data.Attempt{Number: f.Number, Began: f.Began, BeganAt: f.BeganAt, Ended: max(o.Ended, f.Began), Result: o.Result}
+	next := f.Policy.After(a)
+	if o.Err = m.Settle(a, next); o.Err != nil {
+		return nil
+	}
+	o.Next = next
+	c := t.touch(l)
+	l.land(o.ID)
+	l.last = a
+	delete(t.s.flights, o.ID)
+	if next.State == data.Waiting {
+		l.await(place{next.Due, m.ID})
+	}
+	l.move(data.Sending, next.State)
+	if err := t.storeMessage(m); err != nil {
+		return err
+	}
+	if next.State == data.Waiting {
+		k := waitingKey(l.number, place{m.Due, m.ID})
+		return t.set(k, encodeNumber(k, m.NextNumber()))
+	}
+	c.done[next.State] = append(c.done[next.State], m.ID)
+	return nil
+}
+
+// cancel takes a message back that load returned.
+func (t *transaction) cancel(o *data.Cancel, l *lane, m *message) error {
+	from, due := m.State, m.Due
+	if o.Err = m.Cancel(); o.Err != nil {
+		return nil
+	}
+	if err := t.storeMessage(m); err != nil {
+		return err
+	}
+	if from == data.Waiting {
+		if err := t.leave(l, place{due, m.ID}); err != nil {
+			return err
+		}
+	}
+	c := t.touch(l)
+	l.move(from, data.Cancelled)
+	c.done[data.Cancelled] = append(c.done[data.Cancelled], m.ID)
+	if err := readText(t.txn, m); err != nil {
+		return err
+	}
+	o.Message = m.Message
+	o.Message.Gateway = l.gateway
+	return nil
+}

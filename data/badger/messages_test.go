@@ -1,0 +1,203 @@
+package badger
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/postrider/postrider/data"
+)
+
+// zoo fills a store with messages in every state for three gateways and returns
+// what every message must look like.
+func zoo(k *kept) map[data.ID]data.Message {
+	k.t.Helper()
+	for round := range 3 {
+		for _, g := range []string{"gateway_1", "gateway_10", "gateway_2"} {
+			first := k.send(g, append(texts(9), strings.Repeat("long ", 400))...)
+			refs := k.ready(g, first-1, 10)
+			k.cancel(refs[3].ID)
+			k.cancel(refs[7].ID)
+			granted := k.begin(g, refs[:6]...)
+			if len(granted) != 5 {
+				k.t.Fatalf("%d claims are granted; want 5", len(granted))
+			}
+			k.settle(g, refs[0].ID, 1, delivered)
+			k.settle(g, refs[1].ID, 1, refused)
+			k.settle(g, refs[2].ID, 1, permanent)
+			k.settle(g, refs[4].ID, 1, refused)
+			if round == 1 {
+				k.cancel(refs[4].ID)
+			}
+		}
+		k.machine().pass(time.Second)
+	}
+	want := make(map[data.ID]data.Message)
+	for _, m := range k.every(data.MessageQuery{Limit: 1000}) {
+		want[m.ID] = m
+	}
+	if len(want) != 90 {
+		k.t.Fatalf("there are %d messages; want 90", len(want))
+	}
+	return want
+}
+
+func TestMessagesInEveryMode(t *testing.T) {
+	k := newKept(t)
+	want := zoo(k)
+	check := func(t *testing.T) {
+		for _, g := range []string{"", "gateway_1", "gateway_10", "gateway_2"} {
+			for _, s := range append(data.AllStates(), 0) {
+				for _, limit := range []int{1, 3, 4, 100} {
+					q := data.MessageQuery{Gateway: g, State: s, Limit: limit}
+					checkQuery(t, k, q, want)
+				}
+			}
+		}
+	}
+	check(t)
+	k.verify()
+	if page, err := k.Messages(data.MessageQuery{Gateway: "gateway_3", Limit: 5}); err != nil || len(page.Messages) != 0 || page.Next != "" {
+		t.Errorf("messages of an unknown gateway = %+v, %v; want none", page, err)
+	}
+}
+
+func checkQuery(t *testing.T, k *kept, q data.MessageQuery, want map[data.ID]data.Message) {
+	t.Helper()
+	seen := make(map[data.ID]bool)
+	for _, m := range k.every(q) {
+		w := want[m.ID]
+		if seen[m.ID] || q.Gateway != "" && m.Gateway != q.Gateway || q.State != 0 && m.State != q.State {
+			t.Errorf("Messages(%+v) gives %+v", q, m)
+		}
+		if fmt.Sprint(m) != fmt.Sprint(w) {
+			t.Errorf("Messages(%+v) gives %+v; want %+v", q, m, w)
+		}
+		seen[m.ID] = true
+	}
+	for id, m := range want {
+		if !seen[id] && (q.Gateway == "" || m.Gateway == q.Gateway) && (q.State == 0 || m.State == q.State) {
+			t.Errorf("Messages(%+v) misses %+v", q, m)
+		}
+	}
+}
+
+func TestMessagesInOrder(t *testing.T) {
+	k := newKept(t)
+	zoo(k)
+	if ids := idsOf(k.every(data.MessageQuery{Limit: 7}), messageID); !slices.IsSorted(ids) {
+		t.Errorf("all messages come as %v", ids)
+	}
+	if ids := idsOf(k.every(data.MessageQuery{Gateway: "gateway_1", State: data.Queued, Limit: 2}), messageID); !slices.IsSorted(ids) {
+		t.Errorf("queued messages come as %v", ids)
+	}
+	waiting := k.every(data.MessageQuery{Gateway: "gateway_1", State: data.Waiting, Limit: 2})
+	if !slices.IsSortedFunc(waiting, func(a, b data.Message) int { return int(a.Due - b.Due) }) {
+		t.Error("waiting messages do not come in the order of their due times")
+	}
+}
+
+func TestCursorsOfOthers(t *testing.T) {
+	k := newKept(t)
+	zoo(k)
+	garbage := []string{
+		"x", "0", "zz", "00", "00000000", "000000000g", strings.Repeat("00", 30), "0000000009", "00000000ff", "é", " ",
+		hex.EncodeToString([]byte("anything at all")),
+	}
+	for _, after := range garbage {
+		for _, q := range []data.MessageQuery{{}, {Gateway: "gateway_1"}, {State: data.Failed}} {
+			q.After, q.Limit = after, 5
+			if page, err := k.Messages(q); !errors.Is(err, data.ErrBadCursor) && (err != nil || len(page.Messages) > 5) {
+				t.Errorf("Messages(%+v) = %v", q, err)
+			}
+		}
+	}
+	for _, after := range []string{"x", "00", "0000000009", "0000000100"} {
+		_, err := k.Messages(data.MessageQuery{After: after, Limit: 5})
+		wantErr(t, "Messages after "+after, err, data.ErrBadCursor)
+	}
+	// Whatever has the form of a cursor gives a page and comes to an end.
+	for lane := range 5 {
+		for state := range data.States {
+			for _, place := range []string{"", "00", "0000000000000003", "ffffffffffffffff", strings.Repeat("f", 32), strings.Repeat("0", 32), strings.Repeat("7", 48)} {
+				q := data.MessageQuery{Limit: 4, After: fmt.Sprintf("%08x%02x%s", lane, state, place)}
+				for _, q.Gateway = range []string{"", "gateway_2"} {
+					for _, q.State = range []data.State{0, data.Queued, data.Waiting, data.Failed} {
+						if _, err := k.Messages(q); err == nil {
+							k.every(q)
+						} else {
+							wantErr(t, fmt.Sprintf("Messages(%+v)", q), err, data.ErrBadCursor)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestMessageNotThere(t *testing.T) {
+	k := newKept(t)
+	event := k.record(data.NewEvent{})
+	first := k.send("gateway_1", "a")
+	for _, id := range []data.ID{0, event, first + 1, data.FirstID(1), math.MaxUint64} {
+		_, err := k.Message(id)
+		wantErr(t, fmt.Sprintf("Message(%d)", id), err, data.ErrNotFound)
+	}
+	_, err := k.Lane("gateway_2")
+	wantErr(t, "Lane", err, data.ErrNotFound)
+}
+
+func TestTextsOfEveryLength(t *testing.T) {
+	k := newKept(t)
+	var want []string
+	for _, n := range []int{0, 1, inlineText - 1, inlineText, inlineText + 1, 5000, 200_000} {
+		want = append(want, strings.Repeat("ü", n/2)+strings.Repeat("x", n%2))
+	}
+	first := k.send("gateway_1", want...)
+	check := func(when string) {
+		t.Helper()
+		for i, text := range want {
+			if got := k.message(first + data.ID(i)); got.Text != text {
+				t.Errorf("%s, a text of %d bytes has %d", when, len(text), len(got.Text))
+			}
+		}
+	}
+	check("accepted")
+	granted := k.begin("gateway_1", k.ready("gateway_1", 0, 100)...)
+	for i, g := range granted {
+		if g.Message.Text != want[i] || g.Message.Gateway != "gateway_1" || g.Number != 1 || g.Message.State != data.Sending {
+			t.Errorf("granted is %+v", g)
+		}
+	}
+	check("being sent")
+	for _, id := range idRange(first, len(want)) {
+		k.settle("gateway_1", id, 1, refused)
+	}
+	check("waiting")
+	k.machine().pass(time.Minute)
+	granted = k.begin("gateway_1", k.waiting("gateway_1", data.Ref{}, 100)...)
+	for i, g := range granted {
+		if g.Message.Text != want[i] || len(g.Message.Attempts) != 1 {
+			t.Errorf("granted again is %+v", g)
+		}
+	}
+	for i, id := range idRange(first, len(want)) {
+		if i%2 == 0 {
+			k.settle("gateway_1", id, 2, delivered)
+			continue
+		}
+		k.settle("gateway_1", id, 2, refused)
+		if o := k.cancel(id); o.Message.Text != want[i] || o.Message.State != data.Cancelled {
+			t.Errorf("cancelled is %+v", o.Message)
+		}
+	}
+	check("ended")
+	k.reopen()
+	check("opened again")
+	k.verify()
+}

@@ -1,0 +1,214 @@
+package badger
+
+import (
+	"fmt"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"github.com/postrider/postrider/data"
+)
+
+// What one page may look at and carry: a filter that matches little, or large
+// records, give a short page and a cursor instead of a long wait.
+const (
+	maxExamined  = 20_000
+	maxPageBytes = 4 << 20
+)
+
+// Event returns one event, or [data.ErrNotFound].
+func (s *Store) Event(id data.ID) (data.Event, error) {
+	var found data.Event
+	err := s.scan([]byte{prefixEvents}, eventsKey(id), func(k, v []byte) error {
+		g, err := decodeEvents(k, v)
+		if err != nil {
+			return err
+		}
+		err = g.each(id, func(at data.ID, kind, payload []byte) bool {
+			if at == id {
+				found = data.Event{ID: id, Type: string(kind), Payload: string(payload), ReceivedAt: g.received}
+			}
+			return false
+		})
+		if err != nil {
+			return err
+		}
+		return errEnough
+	})
+	if err == nil && found.ID == 0 {
+		err = data.ErrNotFound
+	}
+	if err != nil {
+		return data.Event{}, fmt.Errorf("read event: %w", err)
+	}
+	return found, nil
+}
+
+// Events returns a page of the log.
+func (s *Store) Events(q data.EventQuery) (data.EventPage, error) {
+	page := data.EventPage{Next: q.After}
+	examined, size := 0, 0
+	err := s.scan([]byte{prefixEvents}, eventsKey(behind(q.After)), func(k, v []byte) error {
+		g, err := decodeEvents(k, v)
+		if err != nil {
+			return err
+		}
+		err = g.each(behind(q.After), func(id data.ID, kind, payload []byte) bool {
+			if len(page.Events) >= q.Limit || examined >= maxExamined || size >= maxPageBytes {
+				page.More = true
+				return false
+			}
+			examined++
+			page.Next = id
+			if q.Type == "" || q.Type == string(kind) {
+				size += len(kind) + len(payload)
+				page.Events = append(page.Events, data.Event{ID: id, Type: string(kind), Payload: string(payload), ReceivedAt: g.received})
+			}
+			return true
+		})
+		if err == nil && page.More {
+			return errEnough
+		}
+		return err
+	})
+	if err != nil {
+		return data.EventPage{}, fmt.Errorf("read events: %w", err)
+	}
+	return page, nil
+}
+
+// Message returns one message with every attempt, or [data.ErrNotFound].
+func (s *Store) Message(id data.ID) (data.Message, error) {
+	var found data.Message
+	err := s.db.View(func(txn *badger.Txn) error {
+		m, err := readMessage(txn, id)
+		if err != nil {
+			return err
+		}
+		if m == nil {
+			return data.ErrNotFound
+		}
+		found, err = s.newReader(txn).complete(m)
+		return err
+	})
+	if err != nil {
+		return data.Message{}, fmt.Errorf("read message: %w", err)
+	}
+	return found, nil
+}
+
+// Lane returns the lane of a gateway, or [data.ErrNotFound] when nothing was
+// ever stored for it.
+func (s *Store) Lane(gateway string) (data.Lane, error) {
+	l := s.lane(gateway)
+	if l == nil {
+		return data.Lane{}, fmt.Errorf("read lane: %w", data.ErrNotFound)
+	}
+	var found data.Lane
+	err := s.db.View(func(txn *badger.Txn) error {
+		stored, err := s.newReader(txn).lane(l.number)
+		if err == nil {
+			found = stored.view()
+		}
+		return err
+	})
+	if err != nil {
+		return data.Lane{}, fmt.Errorf("read lane: %w", err)
+	}
+	return found, nil
+}
+
+// Lanes returns every lane that was ever used.
+func (s *Store) Lanes() ([]data.Lane, error) {
+	var found []data.Lane
+	err := s.scan([]byte{prefixLane}, nil, func(k, v []byte) error {
+		l, err := decodeLane(k, v)
+		if err == nil {
+			found = append(found, l.view())
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read lanes: %w", err)
+	}
+	return found, nil
+}
+
+// Ready returns references to the queued messages of a gateway in the order of
+// their ids, after the given one; with 0, from the first that was not taken.
+// more is false when these were the last.
+func (s *Store) Ready(gateway string, after data.ID, limit int) (refs []data.Ref, more bool, err error) {
+	err = s.queue(gateway, func(txn *badger.Txn, l *lane) error {
+		from := max(behind(after), l.ready)
+		prior := from - 1
+		return scan(txn, runPrefix(l.number), runKey(l.number, from), func(k, v []byte) error {
+			_, last, ok := parseRunKey(k)
+			ids, err := decodeIDs(k, v)
+			if err != nil {
+				return err
+			}
+			if !ok || len(ids) == 0 || ids[len(ids)-1] != last {
+				return damaged(k, "does not fit its key")
+			}
+			for _, id := range ids {
+				if id < from {
+					continue
+				}
+				if len(refs) == limit {
+					more = true
+					return errEnough
+				}
+				refs = append(refs, data.Ref{ID: id, Number: 1, Run: last, Prior: prior})
+				prior = id
+			}
+			return nil
+		})
+	})
+	return refs, more, err
+}
+
+// Waiting returns references to the waiting messages of a gateway in the order
+// of their due times, after the given one; with a zero Ref, from the first.
+func (s *Store) Waiting(gateway string, after data.Ref, limit int) (refs []data.Ref, more bool, err error) {
+	err = s.queue(gateway, func(txn *badger.Txn, l *lane) error {
+		from := waitingKey(l.number, l.head)
+		if after.ID != 0 {
+			from = waitingKey(l.number, place{after.Due, behind(after.ID)})
+		}
+		return scan(txn, waitingPrefix(l.number), from, func(k, v []byte) error {
+			if len(refs) == limit {
+				more = true
+				return errEnough
+			}
+			_, p, ok := parseWaitingKey(k)
+			number, err := decodeNumber(k, v)
+			if err != nil {
+				return err
+			}
+			if !ok {
+				return damaged(k, "has a malformed key")
+			}
+			refs = append(refs, data.Ref{ID: p.id, Number: number, Due: p.due})
+			return nil
+		})
+	})
+	return refs, more, err
+}
+
+// queue runs read on the lane of a gateway as it is stored at one moment.
+func (s *Store) queue(gateway string, read func(*badger.Txn, *lane) error) error {
+	l := s.lane(gateway)
+	if l == nil {
+		return nil
+	}
+	err := s.db.View(func(txn *badger.Txn) error {
+		stored, err := s.newReader(txn).lane(l.number)
+		if err != nil {
+			return err
+		}
+		return read(txn, stored)
+	})
+	if err != nil {
+		return fmt.Errorf("read queue of %s: %w", gateway, err)
+	}
+	return nil
+}

@@ -1,0 +1,73 @@
+package badger
+
+import (
+	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/postrider/postrider/data"
+)
+
+// eventGroup is the events of one commit, or a part of them, with ids that
+// follow each other up to last.
+type eventGroup struct {
+	first    data.ID
+	received time.Time
+	count    int
+	packed   []byte // type and payload of each, length-prefixed
+}
+
+// appendEvent packs one more event.
+func appendEvent(packed []byte, e data.NewEvent) []byte {
+	packed = protowire.AppendString(packed, e.Type)
+	return protowire.AppendString(packed, e.Payload)
+}
+
+func (g eventGroup) encode(key []byte) []byte {
+	b := newRecord(32 + len(g.packed))
+	b = appendUint(b, 1, uint64(g.count))
+	b = appendUint(b, 2, uint64(g.received.UnixMilli()))
+	b = appendBytes(b, 3, g.packed)
+	return seal(key, b)
+}
+
+// decodeEvents returns the group without its events; each walks over these.
+func decodeEvents(key, value []byte) (g eventGroup, err error) {
+	last, ok := parseIDKey(key)
+	if !ok {
+		return g, damaged(key, "has a malformed key")
+	}
+	err = eachField(key, value, func(tag protowire.Number, n uint64, b []byte) error {
+		switch tag {
+		case 1:
+			g.count = int(n)
+		case 2:
+			g.received = wall(n)
+		case 3:
+			g.packed = b
+		}
+		return nil
+	})
+	g.first = last - data.ID(g.count) + 1
+	return g, err
+}
+
+// each calls visit with the events from the given id on until it returns false.
+func (g eventGroup) each(from data.ID, visit func(id data.ID, kind, payload []byte) bool) error {
+	b := g.packed
+	for i := range g.count {
+		kind, n := protowire.ConsumeBytes(b)
+		if n < 0 {
+			return damaged(eventsKey(g.first), "ends within an event")
+		}
+		payload, m := protowire.ConsumeBytes(b[n:])
+		if m < 0 {
+			return damaged(eventsKey(g.first), "ends within an event")
+		}
+		b = b[n+m:]
+		if id := g.first + data.ID(i); id >= from && !visit(id, kind, payload) {
+			return nil
+		}
+	}
+	return nil
+}

@@ -1,0 +1,77 @@
+package badger
+
+import (
+	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/postrider/postrider/data"
+)
+
+// marker is written with every commit. The newest one is the state of the
+// store as a whole.
+type marker struct {
+	commit   uint64         // numbered from 1 without gaps
+	time     data.StoreTime // of the commit
+	boot     []byte         // which boot of which machine, see clock
+	bootTime time.Duration  // time of that boot's clock
+	next     data.ID        // the next id to give
+	wall     time.Time      // for people
+}
+
+func (m marker) encode(key []byte) []byte {
+	b := newRecord(64)
+	b = appendUint(b, 1, m.commit)
+	b = appendUint(b, 2, uint64(m.time))
+	b = appendBytes(b, 3, m.boot)
+	b = appendUint(b, 4, uint64(m.bootTime))
+	b = appendUint(b, 5, uint64(m.next))
+	b = appendUint(b, 6, uint64(m.wall.UnixMilli()))
+	return seal(key, b)
+}
+
+// decodeMarker returns a marker whose boot is only valid as long as the value.
+func decodeMarker(key, value []byte) (m marker, err error) {
+	err = eachField(key, value, func(tag protowire.Number, n uint64, b []byte) error {
+		switch tag {
+		case 1:
+			m.commit = n
+		case 2:
+			m.time = data.StoreTime(n)
+		case 3:
+			m.boot = b
+		case 4:
+			m.bootTime = time.Duration(n)
+		case 5:
+			m.next = data.ID(n)
+		case 6:
+			m.wall = wall(n)
+		}
+		return nil
+	})
+	return m, err
+}
+
+// answered is what an idempotency key leads to.
+type answered struct {
+	first   data.ID
+	request [32]byte
+}
+
+func (a answered) encode(key []byte) []byte {
+	b := appendUint(newRecord(48), 1, uint64(a.first))
+	return seal(key, appendBytes(b, 2, a.request[:]))
+}
+
+func decodeAnswered(key, value []byte) (a answered, err error) {
+	err = eachField(key, value, func(tag protowire.Number, n uint64, b []byte) error {
+		switch tag {
+		case 1:
+			a.first = data.ID(n)
+		case 2:
+			copy(a.request[:], b)
+		}
+		return nil
+	})
+	return a, err
+}

@@ -1,0 +1,50 @@
+package badger
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/postrider/postrider/data"
+)
+
+// free returns the bytes that an ordinary user may still write to the file
+// system of path.
+func free(path string) (int64, error) {
+	var s unix.Statfs_t
+	err := again(func() error { return unix.Statfs(path, &s) })
+	if err != nil {
+		return 0, fmt.Errorf("read free space of %s: %w", path, err)
+	}
+	return int64(s.Bavail) * int64(s.Bsize), nil //nolint:unconvert // the types differ between systems
+}
+
+// lock takes the store's directory for this process. The kernel lets go of it
+// when the process ends, however it ends.
+func lock(dir string) (*os.File, error) {
+	path := filepath.Join(dir, "lock")
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	err = again(func() error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) })
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		err = data.ErrInUse
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lock %s: %w", dir, errors.Join(err, f.Close()))
+	}
+	return f, nil
+}
+
+// again repeats a system call that a signal interrupted.
+func again(call func() error) error {
+	for {
+		if err := call(); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}

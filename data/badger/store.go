@@ -1,0 +1,390 @@
+// Package badger is the store of Postrider on Badger: the only writer of its
+// files and the only place that knows a byte of their layout (keys.go and the
+// record files). See [Store] for what may be called from where.
+//
+// What one life costs, in entries of the tree: an event is a share of one entry
+// per commit. A message is one entry when it is accepted and one, the same key
+// again, when it is settled; everything else about it (its place in the queue,
+// the attempt under way, its place among the ended, the counts) is a share of
+// one entry per lane and commit. A message that waits for a retry adds one entry
+// that is deleted when the next attempt begins.
+package badger
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/options"
+	"golang.org/x/sys/unix"
+
+	"github.com/postrider/postrider/data"
+)
+
+// Bounds of Options.Memtable.
+const (
+	DefaultMemtable = 16 << 20
+	MinMemtable     = 8 << 20
+	MaxMemtable     = 64 << 20
+)
+
+// valueThreshold keeps every value inside the tree: a failing flush of Badger's
+// value log would only be logged.
+const valueThreshold = 1 << 20
+
+// Options say where and how a store is opened.
+type Options struct {
+	Path     string // directory of the store; made when missing
+	MinFree  int64  // bytes of the disk to leave free; below it nothing new is accepted
+	Memtable int64  // bytes, used when the store is created; 0 means DefaultMemtable
+	// AcceptLoss opens a store that holds less than it acknowledged, or whose
+	// queues do not fit its messages: the queues are made anew from what is there.
+	AcceptLoss bool
+	Clock      Clock
+	Logger     *slog.Logger
+	// Committed is told after each commit; it must be quick.
+	Committed func(entries, bytes int, took time.Duration)
+}
+
+func (o Options) validate() error {
+	var errs []error
+	if o.Path == "" {
+		errs = append(errs, errors.New("path is missing"))
+	}
+	if o.Memtable != 0 && (o.Memtable < MinMemtable || o.Memtable > MaxMemtable) {
+		errs = append(errs, fmt.Errorf("memtable of %d bytes is not within %d and %d", o.Memtable, MinMemtable, MaxMemtable))
+	}
+	if o.Clock == nil || o.Logger == nil {
+		errs = append(errs, errors.New("clock or logger is missing"))
+	}
+	return errors.Join(errs...)
+}
+
+// Store keeps events, messages and lanes. Apply is called by one goroutine at a
+// time; all else may be called from any goroutine while the store is open.
+type Store struct {
+	options Options
+	stamp   stamp
+	db      *badger.DB
+	lockf   *os.File
+	acked   *ackedFile
+	clock   *storeClock
+	opened  data.StoreTime
+	doubt   bool
+
+	// The writer's state: what Apply needs of the store without reading it.
+	newest  marker
+	flights map[data.ID]*message // messages with an attempt under way
+
+	lanesMu  sync.RWMutex
+	byName   map[string]*lane // fields other than number and gateway are the writer's
+	byNumber []*lane          // lane n is at n-1
+
+	low      atomic.Bool // free space is below MinFree
+	failure  atomic.Pointer[error]
+	failed   chan struct{}
+	stop     chan struct{}
+	watching sync.WaitGroup
+}
+
+// Open opens the store, makes it if there is none, and brings it to a state as
+// if the process had never ended: attempts that were under way are settled as
+// unknown. The errors are [data.ErrInUse], [data.ErrDamaged],
+// [data.ErrNewerFormat], [data.ErrNoSpace], or of the file system.
+func Open(o Options) (s *Store, err error) {
+	if err := o.validate(); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	if o.Memtable == 0 {
+		o.Memtable = DefaultMemtable
+	}
+	s = &Store{
+		options: o,
+		flights: make(map[data.ID]*message),
+		byName:  make(map[string]*lane),
+		failed:  make(chan struct{}),
+		stop:    make(chan struct{}),
+	}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("open store in %s: %w", o.Path, errors.Join(err, s.release()))
+		}
+	}()
+	if err := os.MkdirAll(o.Path, 0o700); err != nil {
+		return nil, err
+	}
+	if s.lockf, err = lock(o.Path); err != nil {
+		return nil, err
+	}
+	left, err := free(o.Path)
+	if err != nil {
+		return nil, err
+	}
+	if left < o.MinFree {
+		return nil, fmt.Errorf("%d MiB are free and %d MiB must be: %w", left>>20, o.MinFree>>20, data.ErrNoSpace)
+	}
+	acknowledged, err := s.prepare()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.openBadger(); err != nil {
+		return nil, err
+	}
+	if err := s.recover(acknowledged); err != nil {
+		return nil, classify(err)
+	}
+	s.watching.Go(s.watch)
+	return s, nil
+}
+
+func (s *Store) path(name string) string { return filepath.Join(s.options.Path, name) }
+
+// prepare reads the files beside Badger's, or makes them for a new store, in an
+// order that a crash at any point leaves a directory that can be made again.
+func (s *Store) prepare() (acknowledged uint64, err error) {
+	if s.stamp, err = s.prepareStamp(); err != nil {
+		return 0, err
+	}
+	s.acked, acknowledged, err = openAcked(s.path("acknowledged"))
+	if errors.Is(err, data.ErrDamaged) && s.options.AcceptLoss {
+		if err := createAcked(s.path("acknowledged")); err != nil {
+			return 0, err
+		}
+		s.acked, acknowledged, err = openAcked(s.path("acknowledged"))
+	}
+	return acknowledged, err
+}
+
+// prepareStamp reads the stamp, or makes it for a new store. Where a loss is
+// accepted a stamp that is gone is made anew: a larger memtable is never wrong.
+func (s *Store) prepareStamp() (stamp, error) {
+	path := s.path("store.json")
+	st, err := readStamp(path)
+	made := newStamp(s.options.Memtable)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		used, err := exists(s.path("badger"))
+		if err != nil {
+			return st, err
+		}
+		if used && !s.options.AcceptLoss {
+			return st, fmt.Errorf("%s is missing: %w", path, data.ErrDamaged)
+		}
+		if used {
+			made = newStamp(MaxMemtable)
+		} else if err := s.createAcked(); err != nil {
+			return st, err
+		}
+	case errors.Is(err, data.ErrDamaged) && s.options.AcceptLoss:
+		made = newStamp(MaxMemtable)
+	default:
+		return st, err
+	}
+	return made, made.write(path)
+}
+
+// createAcked makes the file of a new store. One that is there already is of a
+// start that did not get far, or of a store of which nothing else is left.
+func (s *Store) createAcked() error {
+	path := s.path("acknowledged")
+	if a, acknowledged, err := openAcked(path); err == nil {
+		err := a.close()
+		if acknowledged > 0 && !s.options.AcceptLoss {
+			return errors.Join(err, fmt.Errorf("%s is there without a store: %w", path, data.ErrDamaged))
+		}
+	}
+	return createAcked(path)
+}
+
+func (s *Store) openBadger() (err error) {
+	dir := s.path("badger")
+	o := badger.DefaultOptions(dir).
+		WithSyncWrites(true).
+		WithDetectConflicts(false).
+		WithMemTableSize(s.stamp.Memtable).
+		WithNumMemtables(numMemtables).
+		WithNumCompactors(2).
+		WithValueThreshold(valueThreshold).
+		WithValueLogFileSize(16 << 20).
+		WithCompression(options.None).
+		WithBlockCacheSize(0).
+		WithIndexCacheSize(32 << 20).
+		WithChecksumVerificationMode(options.OnTableAndBlockRead).
+		WithExternalMagic(schema).
+		WithMetricsEnabled(false).
+		WithLogger(badgerLog{s})
+	defer func() {
+		// A store whose files were tampered with can make Badger panic.
+		if r := recover(); r != nil {
+			err = fmt.Errorf("badger: %v: %w", r, data.ErrDamaged)
+		}
+	}()
+	if s.db, err = badger.Open(o); err != nil {
+		return classify(err)
+	}
+	// Badger goes on without a table that it cannot read, and only logs it.
+	if err := s.Err(); err != nil {
+		return fmt.Errorf("%w: %w", data.ErrDamaged, err)
+	}
+	return nil
+}
+
+// Now is the store time.
+func (s *Store) Now() data.StoreTime { return s.clock.now() }
+
+// Resumed says when the store was opened and whether the time that passed since
+// it was closed is in doubt. In doubt, nothing that was waiting may be tried
+// before a full interval after that time.
+func (s *Store) Resumed() (at data.StoreTime, doubt bool) { return s.opened, s.doubt }
+
+// Accepting returns why nothing new can be accepted now: [data.ErrNoSpace],
+// [data.ErrStorage], or nil.
+func (s *Store) Accepting() error {
+	if err := s.Err(); err != nil {
+		return err
+	}
+	if s.low.Load() {
+		return data.ErrNoSpace
+	}
+	return nil
+}
+
+// Failed is closed when the store must not be used any more; Err says why.
+func (s *Store) Failed() <-chan struct{} { return s.failed }
+
+// Err returns the first failure of the store, a [data.ErrStorage], or nil.
+func (s *Store) Err() error {
+	if err := s.failure.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// fail marks the store as failed. After a failed flush nobody knows what is on
+// the disk, so nothing is written any more; the next start finds out.
+func (s *Store) fail(err error) error {
+	err = fmt.Errorf("%w: %w", data.ErrStorage, err)
+	if s.failure.CompareAndSwap(nil, &err) {
+		close(s.failed)
+	}
+	return err
+}
+
+// closeLimit bounds Close, since Badger hangs when it cannot write its tables.
+const closeLimit = 20 * time.Second
+
+// Close flushes and closes the store, once. No call may be under way.
+func (s *Store) Close() error {
+	close(s.stop)
+	done := make(chan error, 1)
+	go func() {
+		s.watching.Wait()
+		done <- s.release()
+	}()
+	select {
+	case err := <-done:
+		if err != nil {
+			return fmt.Errorf("close store: %w", err)
+		}
+		return nil
+	case <-time.After(closeLimit):
+		return fmt.Errorf("close store: not done after %v: %w", closeLimit, data.ErrStorage)
+	}
+}
+
+func (s *Store) release() error {
+	var errs []error
+	if s.db != nil {
+		errs = append(errs, s.db.Close())
+	}
+	if s.acked != nil {
+		errs = append(errs, s.acked.close())
+	}
+	if s.lockf != nil {
+		errs = append(errs, s.lockf.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// watch looks at the free space and flushes the acknowledged number each second.
+func (s *Store) watch() {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		s.checkSpace()
+		select {
+		case <-s.stop:
+			return
+		case <-tick.C:
+		}
+		if err := s.acked.sync(); err != nil {
+			_ = s.fail(err) // told through Failed
+		}
+	}
+}
+
+func (s *Store) checkSpace() {
+	left, err := free(s.options.Path)
+	if err != nil {
+		_ = s.fail(err) // told through Failed
+		return
+	}
+	low := left < s.options.MinFree
+	if s.low.Swap(low) == low {
+		return
+	}
+	if low {
+		s.options.Logger.Error("disk nearly full: accepting nothing new until space is freed", "free_mib", left>>20, "min_free_mib", s.options.MinFree>>20)
+		return
+	}
+	s.options.Logger.Info("disk has space again: accepting", "free_mib", left>>20)
+}
+
+// machineErrors are what a healthy store can meet.
+var machineErrors = []error{
+	unix.EACCES, unix.EDQUOT, unix.EIO, unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.ENOSPC, unix.EPERM, unix.EROFS,
+}
+
+// classify tells damage from errors of the machine. Badger puts only the text of
+// an error into its own.
+func classify(err error) error {
+	for _, known := range []error{data.ErrDamaged, data.ErrNewerFormat, data.ErrStorage} {
+		if errors.Is(err, known) {
+			return err
+		}
+	}
+	for _, known := range machineErrors {
+		if errors.Is(err, known) || strings.Contains(err.Error(), known.Error()) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: %w", data.ErrDamaged, err)
+}
+
+// badgerLog takes what Badger says. An error of its own goroutines is a failure
+// of the store: a value log that cannot be flushed is reported nowhere else.
+type badgerLog struct{ s *Store }
+
+func (l badgerLog) Errorf(format string, v ...any) {
+	err := fmt.Errorf("badger: "+format, v...)
+	l.s.options.Logger.Error("storage engine", "err", err)
+	_ = l.s.fail(err) // told through Failed
+}
+
+func (l badgerLog) Warningf(format string, v ...any) {
+	l.s.options.Logger.Warn("storage engine", "says", fmt.Sprintf(format, v...))
+}
+
+func (l badgerLog) Infof(format string, v ...any) {
+	l.s.options.Logger.Debug("storage engine", "says", fmt.Sprintf(format, v...))
+}
+
+func (badgerLog) Debugf(string, ...any) {}

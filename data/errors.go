@@ -1,0 +1,50 @@
+package data
+
+import "errors"
+
+// What may be wrong with a request.
+var (
+	// ErrNotFound: there is no such event, message or gateway.
+	ErrNotFound = errors.New("not found")
+	// ErrUnknownGateway: no gateway of that name is declared.
+	ErrUnknownGateway = errors.New("unknown gateway")
+	// ErrKeyReused: the idempotency key was used for another request.
+	ErrKeyReused = errors.New("idempotency key used for another request")
+	// ErrTooLarge: the request does not fit into one commit.
+	ErrTooLarge = errors.New("too large for one commit")
+	// ErrSending: an attempt is under way.
+	ErrSending = errors.New("message is being sent")
+	// ErrEnded: the message is in a final state.
+	ErrEnded = errors.New("message has ended")
+	// ErrConflict: what was asked does not fit the record's state any more.
+	ErrConflict = errors.New("does not fit the state of the record")
+	// ErrBadCursor: the cursor is not one that we gave out.
+	ErrBadCursor = errors.New("not a cursor of ours")
+)
+
+// Why a request cannot be served now, though nothing is wrong with it.
+var (
+	// ErrNoSpace: the disk is nearly full, nothing new is taken.
+	ErrNoSpace = errors.New("not enough disk space")
+	// ErrOverloaded: too many requests wait for the disk.
+	ErrOverloaded = errors.New("overloaded")
+	// ErrBacklog: the gateway has as many waiting messages as it may have.
+	ErrBacklog = errors.New("backlog of the gateway is full")
+	// ErrStopping: the process is about to end.
+	ErrStopping = errors.New("stopping")
+	// ErrNoAnswer: the store did not answer in time; whether the records are
+	// stored is not known.
+	ErrNoAnswer = errors.New("store did not answer in time")
+	// ErrStorage: the store failed; what was under way may or may not be stored.
+	ErrStorage = errors.New("storage failed")
+)
+
+// Why a store cannot be opened.
+var (
+	// ErrInUse: another process has the store open.
+	ErrInUse = errors.New("store is in use by another process")
+	// ErrDamaged: the store holds less than it acknowledged, or cannot be read.
+	ErrDamaged = errors.New("store is damaged")
+	// ErrNewerFormat: a later version of the program wrote the store.
+	ErrNewerFormat = errors.New("store has a newer format")
+)

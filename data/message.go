@@ -1,0 +1,149 @@
+package data
+
+import (
+	"fmt"
+	"time"
+)
+
+// State says where a message is in its life.
+type State uint8
+
+// The states. Queued is where every message starts; the last five are final.
+const (
+	// Queued is entered on acceptance and left when the first attempt begins.
+	Queued State = iota + 1
+	// Sending is entered when an attempt was recorded and left when its outcome is.
+	Sending
+	// Waiting is entered when an attempt failed and another one is allowed. It
+	// is left when the next attempt begins, never before its due time.
+	Waiting
+	// Delivered is final: the gateway said yes.
+	Delivered
+	// Failed is final: the attempts are used up, or an answer was permanent.
+	Failed
+	// Unknown is final: the last attempt was cut off, the gateway may have it.
+	Unknown
+	// Expired is final: the message was not wanted any more before it got through.
+	Expired
+	// Cancelled is final: a person took it back before an attempt was under way.
+	Cancelled
+)
+
+// States is how many values a State has, for tables indexed by it.
+const States = int(Cancelled) + 1
+
+var stateNames = [States]string{"", "queued", "sending", "waiting", "delivered", "failed", "unknown", "expired", "cancelled"}
+
+// AllStates lists the states in the order of a life.
+func AllStates() []State {
+	return []State{Queued, Sending, Waiting, Delivered, Failed, Unknown, Expired, Cancelled}
+}
+
+// String returns the name that the API uses.
+func (s State) String() string {
+	if int(s) < States {
+		return stateNames[s]
+	}
+	return ""
+}
+
+// ParseState reads a name that the API uses.
+func ParseState(name string) (State, bool) {
+	for _, s := range AllStates() {
+		if stateNames[s] == name {
+			return s, true
+		}
+	}
+	return 0, false
+}
+
+// Final reports whether a message in this state stays in it.
+func (s State) Final() bool { return s >= Delivered && s <= Cancelled }
+
+// Dead reports whether a message in this state is a dead letter, one that can
+// be sent again as a new message.
+func (s State) Dead() bool { return s == Failed || s == Unknown || s == Expired }
+
+// Message is one text for one gateway.
+type Message struct {
+	ID         ID
+	Gateway    string
+	Text       string
+	Event      ID        // the event a route made it of; 0 when a client sent it
+	AcceptedAt time.Time // wall clock, for people
+
+	State    State
+	Due      StoreTime // no attempt before this; meaningful while Waiting
+	DueAt    time.Time // Due on the wall clock, for people; zero unless Waiting
+	Attempts []Attempt // in the order of their numbers
+}
+
+// NextNumber is the number of the attempt that would come next, from 1.
+func (m *Message) NextNumber() int {
+	if len(m.Attempts) == 0 {
+		return 1
+	}
+	return m.Attempts[len(m.Attempts)-1].Number + 1
+}
+
+// Begin moves the message to Sending for attempt number at time now. It is
+// refused with [ErrConflict] when the message is not ready for that attempt:
+// ended, being sent, not due, or at another number.
+func (m *Message) Begin(number int, now StoreTime) error {
+	switch {
+	case m.State != Queued && m.State != Waiting:
+		return fmt.Errorf("begin attempt %d of a message that is %s: %w", number, m.State, ErrConflict)
+	case number != m.NextNumber():
+		return fmt.Errorf("begin attempt %d where %d is next: %w", number, m.NextNumber(), ErrConflict)
+	case m.State == Waiting && now < m.Due:
+		return fmt.Errorf("begin attempt %d before it is due: %w", number, ErrConflict)
+	}
+	m.State = Sending
+	return nil
+}
+
+// Settle ends the attempt under way with a and moves the message to next, which
+// is what [Policy.After] said. It is refused with [ErrConflict] when no attempt
+// of that number is under way.
+func (m *Message) Settle(a Attempt, next Next) error {
+	switch {
+	case m.State != Sending:
+		return fmt.Errorf("settle attempt %d of a message that is %s: %w", a.Number, m.State, ErrConflict)
+	case a.Number != m.NextNumber():
+		return fmt.Errorf("settle attempt %d where %d is under way: %w", a.Number, m.NextNumber(), ErrConflict)
+	case next.State != Waiting && !next.State.Final():
+		return fmt.Errorf("settle attempt %d to %s: %w", a.Number, next.State, ErrConflict)
+	}
+	m.Attempts = append(m.Attempts, a)
+	m.State, m.Due = next.State, next.Due
+	return nil
+}
+
+// Cancel takes the message back. [ErrSending] when an attempt is under way,
+// [ErrEnded] when it is too late.
+func (m *Message) Cancel() error {
+	switch {
+	case m.State == Sending:
+		return ErrSending
+	case m.State.Final():
+		return ErrEnded
+	}
+	m.State, m.Due = Cancelled, 0
+	return nil
+}
+
+// MessageQuery selects messages. Without Gateway and State they come in the
+// order of acceptance, else state by state in the order of each state's queue.
+type MessageQuery struct {
+	Gateway string // only messages for this gateway; "" means all
+	State   State  // only messages in this state; 0 means all
+	After   string // the cursor of the page before; "" means from the start
+	Limit   int    // at most this many
+}
+
+// MessagePage answers a [MessageQuery]. Next is the cursor of the following
+// page, "" at the end; a page may be short, even empty, while there is a Next.
+type MessagePage struct {
+	Messages []Message
+	Next     string
+}

@@ -1,0 +1,60 @@
+package httpapi
+
+import (
+	"fmt"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/postrider/postrider/data"
+)
+
+const contentJSON = "application/json"
+
+// answer writes v as JSON. What is stored is shown even when it is not Unicode.
+func answer(c *fiber.Ctx, v any) error {
+	body, err := json.Marshal(v, jsontext.AllowInvalidUTF8(true), json.Deterministic(true))
+	if err != nil {
+		return fmt.Errorf("write an answer: %w", err)
+	}
+	c.Response().Header.SetContentType(contentJSON)
+	c.Response().SetBodyRaw(body)
+	return nil
+}
+
+// The answers of the intake routes are put together by hand, into the buffer of
+// the connection: ids and names of gateways need no escaping.
+
+func answerID(c *fiber.Ctx, id string) {
+	r := c.Response()
+	r.Header.SetContentType(contentJSON)
+	r.AppendBodyString(`{"id":"`)
+	r.AppendBodyString(id)
+	r.AppendBodyString(`"}`)
+}
+
+func answerIDs(c *fiber.Ctx, first data.ID, n int) {
+	r := c.Response()
+	r.Header.SetContentType(contentJSON)
+	r.AppendBodyString(`{"ids":[`)
+	for i := range n {
+		if i > 0 {
+			r.AppendBodyString(`,`)
+		}
+		r.AppendBodyString(`"`)
+		r.AppendBodyString((first + data.ID(i)).String())
+		r.AppendBodyString(`"`)
+	}
+	r.AppendBodyString(`]}`)
+}
+
+func answerQueued(c *fiber.Ctx, id, gateway string) {
+	r := c.Response()
+	r.Header.SetContentType(contentJSON)
+	r.AppendBodyString(`{"id":"`)
+	r.AppendBodyString(id)
+	r.AppendBodyString(`","gateway":"`)
+	r.AppendBodyString(gateway)
+	r.AppendBodyString(`","state":"queued"}`)
+}

@@ -1,0 +1,191 @@
+package dialect_test
+
+import (
+	"encoding/json"
+	"errors"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/postrider/postrider/http/dialect"
+)
+
+// plain renders a source the way it reads, without any encoding.
+func plain(t *testing.T, source string, in dialect.Input) string {
+	t.Helper()
+	tmpl, err := dialect.CompileTemplate(source, "message", "id", "attempt", "gateway")
+	if err != nil {
+		t.Fatalf("CompileTemplate(%q) = %v", source, err)
+	}
+	s, err := tmpl.Render(in.Text, in.ID.String(), strconv.Itoa(in.Attempt), in.Gateway)
+	if err != nil {
+		t.Fatalf("Render(%q) = %v", source, err)
+	}
+	return s
+}
+
+func addSeeds(f *testing.F) {
+	for _, text := range []string{"", "test", `"quoted" \`, "a\r\nb", "\x00", "👍", "{{message}}", "..", "a/b?c=d&e#f%2e", "\xff", "\u2028"} {
+		f.Add("{{message}}", text)
+		f.Add(`<{{ message }}{{id}}{{"{{"}}}}{{gateway}}>`, text)
+	}
+}
+
+// FuzzJSON and FuzzForm: what was rendered reads back to the same leaves.
+func FuzzJSON(f *testing.F) {
+	addSeeds(f)
+	f.Fuzz(func(t *testing.T, source, text string) {
+		d, err := dialect.Compile(withJSON(map[string]any{"a": []any{source, "constant", 1}, "b": "{{message}}"}))
+		if err != nil {
+			return
+		}
+		in := input(text)
+		r, err := d.Render(in)
+		if err != nil {
+			wantUnfit(t, text, err)
+			return
+		}
+		var got struct {
+			A [3]any
+			B string
+		}
+		if err := json.Unmarshal(r.Body, &got); err != nil {
+			t.Fatalf("body %q: %v", r.Body, err)
+		}
+		if want := plain(t, source, in); got.A != [3]any{want, "constant", 1.0} || got.B != text {
+			t.Errorf("body %q reads %q, %q; want %q, %q", r.Body, got.A, got.B, want, text)
+		}
+	})
+}
+
+func FuzzForm(f *testing.F) {
+	addSeeds(f)
+	f.Fuzz(func(t *testing.T, source, text string) {
+		form := map[string]string{"a & b": source, "m": "{{message}}"}
+		d, err := dialect.Compile(dialect.Declaration{URL: someURL, Body: dialect.Body{Form: form}})
+		if err != nil {
+			return
+		}
+		in := input(text)
+		r, err := d.Render(in)
+		if err != nil {
+			wantUnfit(t, text, err)
+			return
+		}
+		got, err := url.ParseQuery(string(r.Body))
+		if want := plain(t, source, in); err != nil || len(got) != 2 || got.Get("a & b") != want || got.Get("m") != text {
+			t.Errorf("body %q reads %q, %v; want %q, %q", r.Body, got, err, want, text)
+		}
+	})
+}
+
+// FuzzHeader: a value arrives as those very characters or is not sent.
+func FuzzHeader(f *testing.F) {
+	addSeeds(f)
+	f.Fuzz(func(t *testing.T, source, text string) {
+		d, err := dialect.Compile(withHeader("X-A", source))
+		if err != nil {
+			return
+		}
+		in := input(text)
+		r, err := d.Render(in)
+		if err != nil {
+			if !errors.Is(err, dialect.ErrUnfit) {
+				t.Errorf("Render(%q) = %v; want %v", text, err, dialect.ErrUnfit)
+			}
+			return
+		}
+		got := r.Header[0]
+		if got.Name != "X-A" || got.Value != plain(t, source, in) || len(r.Header) != 4 {
+			t.Errorf("header = %q; want X-A: %q", r.Header, plain(t, source, in))
+		}
+		if strings.ContainsFunc(got.Value, unicode.IsControl) || strings.Trim(got.Value, " ") != got.Value {
+			t.Errorf("header value %q changes on its way", got.Value)
+		}
+	})
+}
+
+// FuzzURL: values fill their place in the URL and change nothing around it.
+func FuzzURL(f *testing.F) {
+	addSeeds(f)
+	f.Fuzz(func(t *testing.T, source, text string) {
+		// Constants of a URL have a meaning in it; the fuzzed source has none.
+		constant := strings.ContainsAny(source, "/?#%&=+")
+		d, err := dialect.Compile(dialect.Declaration{URL: "http://example.org/a/" + source + "/z?m={{message}}&s=" + source + "&z=1"})
+		if err != nil || constant {
+			return
+		}
+		in := input(text)
+		r, err := d.Render(in)
+		if err != nil {
+			if !errors.Is(err, dialect.ErrUnfit) {
+				t.Errorf("Render(%q) = %v; want %v", text, err, dialect.ErrUnfit)
+			}
+			return
+		}
+		u, err := url.Parse(r.URL)
+		if err != nil {
+			t.Fatalf("URL %q: %v", r.URL, err)
+		}
+		want := plain(t, source, in)
+		path := strings.Split(u.EscapedPath(), "/")
+		if u.Scheme != "http" || u.Host != "example.org" || u.User != nil || u.Fragment != "" || len(path) != 4 {
+			t.Fatalf("URL %q reads %q; want another structure", r.URL, u)
+		}
+		if segment, err := url.PathUnescape(path[2]); err != nil || segment != want || path[3] != "z" {
+			t.Errorf("URL %q has the segment %q, %v; want %q", r.URL, segment, err, want)
+		}
+		if u.RequestURI() != strings.TrimPrefix(r.URL, "http://example.org") {
+			t.Errorf("URL %q is asked for as %q", r.URL, u.RequestURI())
+		}
+		q, err := url.ParseQuery(u.RawQuery)
+		if strings.Contains(source, ";") {
+			return // a separator to url.ParseQuery, which refuses it
+		}
+		if err != nil || len(q) != 3 || q.Get("m") != text || q.Get("s") != want || q.Get("z") != "1" {
+			t.Errorf("URL %q asks for %q, %v; want %q, %q", r.URL, q, err, text, want)
+		}
+	})
+}
+
+// FuzzCompile: no declaration, however strange, does harm; what compiles, renders.
+func FuzzCompile(f *testing.F) {
+	f.Add("POST", "https://me:x@example.org:8080/{{id}}?a={{message}}", "X-A", "{{message}}", "a", `{"a": ["{{message}}", 1, null]}`)
+	f.Add("GET", "http://[::1]/%2e{{message}}", "Host", "\r\n", "{{", "")
+	f.Fuzz(func(t *testing.T, method, target, name, value, key, tree string) {
+		decl := dialect.Declaration{Method: method, URL: target, Headers: map[string]string{name: value}}
+		if json.Unmarshal([]byte(tree), &decl.Body.JSON) != nil {
+			decl.Body.Form = map[string]string{key: tree}
+		}
+		d, err := dialect.Compile(decl)
+		if decl.Describe(); err != nil {
+			return
+		}
+		for _, text := range []string{"test", "..", "\r\n", `"`} {
+			r, err := d.Render(input(text))
+			if err != nil {
+				if !errors.Is(err, dialect.ErrUnfit) {
+					t.Errorf("Render(%q) = %v; want %v", text, err, dialect.ErrUnfit)
+				}
+				continue
+			}
+			u, err := url.Parse(r.URL)
+			if err != nil || u.Host == "" || u.User != nil {
+				t.Errorf("URL %q of %q: %v", r.URL, target, err)
+			}
+			if decl.Body.JSON != nil && !json.Valid(r.Body) {
+				t.Errorf("body %q is not JSON", r.Body)
+			}
+		}
+	})
+}
+
+func wantUnfit(t *testing.T, text string, err error) {
+	t.Helper()
+	if utf8.ValidString(text) || !errors.Is(err, dialect.ErrUnfit) {
+		t.Errorf("Render(%q) = %v", text, err)
+	}
+}

@@ -1,0 +1,105 @@
+package dialect
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// place is where a value stands, and so how it is encoded.
+type place uint8
+
+const (
+	asText place = iota
+	inJSON
+	inForm
+	inPath
+	inQuery
+	inHeader
+)
+
+// append encodes v for the place. The error is [ErrUnfit].
+func (p place) append(dst []byte, v string) ([]byte, error) {
+	switch p {
+	case inJSON:
+		return appendJSON(dst, v), nil
+	case inForm:
+		return appendEscaped(dst, v, '+'), nil
+	case inPath, inQuery:
+		// A plus sign for a space is understood in forms only; %20 is everywhere.
+		return appendEscaped(dst, v, 0), nil
+	case inHeader:
+		if strings.ContainsFunc(v, unicode.IsControl) {
+			return nil, ErrUnfit
+		}
+	case asText:
+	}
+	return append(dst, v...), nil
+}
+
+const hexDigits = "0123456789ABCDEF"
+
+// appendJSON writes v as the inside of a JSON string. Only what JSON demands is
+// escaped.
+func appendJSON(dst []byte, v string) []byte {
+	done := 0
+	for i := range len(v) {
+		b := v[i]
+		if b >= ' ' && b != '"' && b != '\\' {
+			continue
+		}
+		dst = append(dst, v[done:i]...)
+		done = i + 1
+		switch b {
+		case '"', '\\':
+			dst = append(dst, '\\', b)
+		case '\n':
+			dst = append(dst, '\\', 'n')
+		case '\r':
+			dst = append(dst, '\\', 'r')
+		case '\t':
+			dst = append(dst, '\\', 't')
+		default:
+			dst = append(dst, '\\', 'u', '0', '0', hexDigits[b>>4], hexDigits[b&15])
+		}
+	}
+	return append(dst, v[done:]...)
+}
+
+// appendEscaped percent-encodes all of v but the unreserved characters. A
+// space becomes the given byte when that is not 0.
+func appendEscaped(dst []byte, v string, space byte) []byte {
+	for i := range len(v) {
+		switch b := v[i]; {
+		case unreserved(b):
+			dst = append(dst, b)
+		case b == ' ' && space != 0:
+			dst = append(dst, space)
+		default:
+			dst = appendPercent(dst, b)
+		}
+	}
+	return dst
+}
+
+func appendPercent(dst []byte, b byte) []byte {
+	return append(dst, '%', hexDigits[b>>4], hexDigits[b&15])
+}
+
+// unreserved reports whether b means the same encoded or not, everywhere in a
+// URL (RFC 3986, 2.3).
+func unreserved(b byte) bool {
+	return alphanumeric(b) || b == '-' || b == '.' || b == '_' || b == '~'
+}
+
+func alphanumeric(b byte) bool {
+	return 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || '0' <= b && b <= '9'
+}
+
+// padded reports whether v begins or ends with a space, which receivers of a
+// header take away.
+func padded(v string) bool {
+	first, _ := utf8.DecodeRuneInString(v)
+	last, _ := utf8.DecodeLastRuneInString(v)
+	return first == ' ' || last == ' '
+}

@@ -1,0 +1,92 @@
+package dialect
+
+import (
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/postrider/postrider/data"
+)
+
+// Input is what a request is made of: one attempt at one message.
+type Input struct {
+	ID      data.ID
+	Gateway string
+	Text    string
+	Attempt int // from 1
+}
+
+// Request is what goes to a gateway. It may hold secrets and is not for logs.
+type Request struct {
+	Method string
+	URL    string
+	Header []HeaderField // names in canonical form, none twice
+	Body   []byte        // nil for a request that has none
+}
+
+// HeaderField is one header of a [Request].
+type HeaderField struct{ Name, Value string }
+
+// The names of a declaration's templates, as indexes of their values.
+const (
+	nameMessage = iota
+	nameID
+	nameAttempt
+	nameGateway
+	nameCount
+)
+
+var names = []string{nameMessage: "message", nameID: "id", nameAttempt: "attempt", nameGateway: "gateway"}
+
+// Render makes the request for one attempt. It is complete but for what the
+// sender says of itself. The error is [ErrUnfit] or [ErrTooLong], names the
+// place, and quotes no value.
+func (d *Dialect) Render(in Input) (Request, error) {
+	if !utf8.ValidString(in.Text) {
+		return Request{}, &renderError{"message", ErrUnfit}
+	}
+	values := [nameCount]string{nameMessage: in.Text, nameID: in.ID.String(), nameAttempt: strconv.Itoa(in.Attempt), nameGateway: in.Gateway}
+	r := Request{Method: d.method, Header: make([]HeaderField, 0, len(d.headers)+3)}
+	var err error
+	if r.URL, err = d.target.render(values[:]); err != nil {
+		return Request{}, &renderError{"url", err}
+	}
+	size := len(r.URL)
+	for i := range d.headers {
+		h := &d.headers[i]
+		value, err := render(h.value, values[:])
+		if err == nil && padded(value) {
+			err = ErrUnfit
+		}
+		if size += len(value); err == nil && size > maxOutput {
+			err = ErrTooLong
+		}
+		if err != nil {
+			return Request{}, &renderError{"headers." + h.name, err}
+		}
+		r.Header = append(r.Header, HeaderField{h.name, value})
+	}
+	r.Header = append(r.Header, HeaderField{HeaderMessageID, values[nameID]}, HeaderField{HeaderAttempt, values[nameAttempt]})
+	if d.kind == KindNone {
+		return r, nil
+	}
+	// A body that needs more than this much at once may grow into it.
+	r.Body = make([]byte, 0, min(d.fixed+d.uses*(len(in.Text)+16), 64<<10))
+	r.Body, err = appendParts(r.Body, d.body, values[:])
+	if err == nil && size+len(r.Body) > maxOutput {
+		err = ErrTooLong
+	}
+	if err != nil {
+		return Request{}, &renderError{"body", err}
+	}
+	return r, nil
+}
+
+// renderError says where in the declaration a value did not fit.
+type renderError struct {
+	path string
+	err  error
+}
+
+func (e *renderError) Error() string { return "render " + e.path + ": " + e.err.Error() }
+
+func (e *renderError) Unwrap() error { return e.err }

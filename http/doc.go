@@ -1,0 +1,79 @@
+// Package httpapi is the HTTP side of Postrider: it reads requests, judges them
+// strictly, hands what they ask for to the funcs and small interfaces of its
+// [Options], and answers. It owns no records and knows neither actors nor the
+// store; whatever leaves a handler is a copy of what the connection holds.
+//
+// # Routes
+//
+//	POST /event                          201 {"id"} + Location, or 201 {"ids"} for an array of 1..1000
+//	POST /send_message                   200 {"id","gateway","state":"queued"} + Location
+//	GET  /api/v1/events                  200 {"events","next"}; event_type, limit, after
+//	GET  /api/v1/events/{id}             200
+//	GET  /api/v1/messages                200 {"messages","next"}; gateway, state, limit, after
+//	GET  /api/v1/messages/{id}           200 with every attempt
+//	POST /api/v1/messages/{id}/cancel    200 the message; 409 while it is being sent or has ended
+//	GET  /api/v1/gateways                200 {"gateways","next"}; limit, after
+//	GET  /api/v1/gateways/{name}         200 definition, counts per state, newest attempt
+//	GET  /healthz                        200 while the process answers
+//	GET  /readyz                         200, or 503 with reasons; draining is one
+//	GET  /metrics                        200 what [Options].Metrics writes
+//	POST /gateway_1, /gateway_2          200, with [Options].Demo only
+//
+// HEAD works wherever GET does. Paths are compared as they are, with case and
+// final slash.
+//
+// # Pages
+//
+// Lists are in the order of acceptance, newest last. While there may be more,
+// next is the value of after for the following page, also when a page came out
+// short because a filter had to look far; at the end it is null. Whoever wants
+// to go on from the end later keeps the id of the last event as after: an event's
+// id is its cursor. An empty parameter counts as not given.
+//
+// # Refusals
+//
+// Every refusal is application/problem+json (RFC 9457) with fixed texts; the
+// table from error to status is in problem.go and nowhere else.
+//
+//	400  malformed JSON, malformed request, bad parameter or cursor, bad Idempotency-Key
+//	401  no key, or not one of ours
+//	403  a browser sent it from another site
+//	404  no such path, event, message or gateway
+//	405  the path does not know the method; Allow says which it knows
+//	408  the request did not come in time
+//	409  the message is being sent, or has ended
+//	413  the body is larger than allowed
+//	415  the body is compressed
+//	422  well-formed JSON that is not what the route takes; unknown gateway; key used for another request
+//	429  the gateway's backlog is full; Retry-After
+//	431  the head of the request is too large
+//	500  a bug; the log has it
+//	503  stopping, no space, overloaded, or the store did not answer; Retry-After
+//
+// A list of errors names each place by JSON pointer or parameter, and a code:
+// required, null, type, unknown_field, empty_array, too_many, unknown_gateway;
+// syntax, duplicate_key, trailing_data, empty_body; invalid, repeated,
+// unknown_parameter. Nothing that a client sent is repeated to it: an unknown
+// field is reported at the object that holds it. The list ends after 100
+// entries, errors_total counts them all.
+//
+// A request whose head is not written in the one way that everybody reads alike
+// (bare line feeds, folded lines, spaces in names) is a malformed request: what
+// servers and proxies read differently is what requests are smuggled with.
+//
+// Connections beyond the limit are refused by the server below us with a plain
+// 503, before there is a request that could be answered.
+//
+// # Idempotency
+//
+// With an Idempotency-Key header (1 to 255 visible ASCII characters) a request
+// may be repeated: the same bytes on the same route give the first answer, with
+// the header Idempotent-Replayed, and store nothing. After a 503 that says the
+// result is unknown this is the way to find out.
+//
+// # Access
+//
+// With keys every request needs "Authorization: Bearer <key>", but for /healthz,
+// /readyz and the demonstration gateways. What a browser sends from another
+// origin is refused whatever the method.
+package httpapi

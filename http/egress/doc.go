@@ -1,0 +1,9 @@
+// Package egress sends the requests of dialects and brings back the answers.
+// It owns the connections to gateways.
+//
+// One [Client] serves all gateways. It trusts nothing that comes back: the time
+// of an attempt is limited from the dialling to the last byte, heads and bodies
+// are read up to a bound, redirects are answers like any other. One call sends
+// at most one request. What it reports of a failure is a word of a closed list,
+// never a text that may quote a URL, a header or an answer.
+package egress

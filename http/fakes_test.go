@@ -1,0 +1,346 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/postrider/postrider/data"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// noon is when everything in these tests happens.
+var noon = time.Date(2026, 3, 4, 12, 0, 0, 5e6, time.UTC)
+
+// store is a Saver, Canceller, Reader and Gateways that keeps all in memory.
+type store struct {
+	mu       sync.Mutex
+	events   []data.Event
+	messages []data.Message
+	lanes    map[string]data.Lane
+	keys     map[[32]byte]*data.Save
+	saves    []*data.Save // all that it was given
+	err      error        // what Save and Cancel answer, when set
+	gateways []data.Gateway
+	onSave   func(ctx context.Context) error // called before anything is stored, when set
+}
+
+func newStore() *store {
+	policy := data.Policy{MaxAttempts: 3, Interval: time.Minute, MaxHint: time.Hour}
+	return &store{
+		keys:  make(map[[32]byte]*data.Save),
+		lanes: make(map[string]data.Lane),
+		gateways: []data.Gateway{
+			{Name: "broken", Policy: policy, Problem: "body template does not parse"},
+			{Name: "gateway_1", Policy: policy, Timeout: 10 * time.Second, Concurrency: 16, Method: "POST", URL: "http://127.0.0.1:5000/gateway_1", Body: "json"},
+			{Name: "gateway_99", Policy: policy, Timeout: 10 * time.Second, Concurrency: 16, MaxQueue: 5, Method: "POST", URL: "https://api.example.com/bot***/send", Body: "form"},
+		},
+	}
+}
+
+func (s *store) Save(ctx context.Context, in *data.Save) error {
+	s.mu.Lock()
+	onSave := s.onSave
+	s.mu.Unlock()
+	if onSave != nil {
+		if err := onSave(ctx); err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.saves = append(s.saves, in)
+	if s.err != nil {
+		return fmt.Errorf("commit group 17 of /var/secret: %w", s.err)
+	}
+	if in.Key != nil {
+		if first, ok := s.keys[in.Key.Key]; ok {
+			if first.Key.Request != in.Key.Request {
+				return data.ErrKeyReused
+			}
+			in.First, in.Repeated = first.First, true
+			return nil
+		}
+		s.keys[in.Key.Key] = in
+	}
+	in.First = data.FirstID(1) + data.ID(len(s.events)+len(s.messages))
+	for i, e := range in.Events {
+		s.events = append(s.events, data.Event{ID: in.First + data.ID(i), Type: e.Type, Payload: e.Payload, ReceivedAt: noon})
+	}
+	for i, m := range in.Messages {
+		stored := data.Message{ID: in.First + data.ID(len(in.Events)+i), Gateway: m.Gateway, Text: m.Text, AcceptedAt: noon, State: data.Queued}
+		if m.Event > 0 {
+			stored.Event = in.First + data.ID(m.Event-1)
+		}
+		s.messages = append(s.messages, stored)
+	}
+	return nil
+}
+
+func (s *store) Cancel(_ context.Context, id data.ID) (data.Message, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.messages {
+		if m := &s.messages[i]; m.ID == id {
+			if err := m.Cancel(); err != nil {
+				return *m, err
+			}
+			return *m, nil
+		}
+	}
+	return data.Message{}, data.ErrNotFound
+}
+
+func (s *store) Event(id data.ID) (data.Event, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.events {
+		if e.ID == id {
+			return e, nil
+		}
+	}
+	return data.Event{}, fmt.Errorf("get: %w", data.ErrNotFound)
+}
+
+// Events looks at most at ten events for one page, as a store with a bounded
+// scan does.
+func (s *store) Events(q data.EventQuery) (data.EventPage, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var page data.EventPage
+	looked := 0
+	for _, e := range s.events {
+		if e.ID <= q.After {
+			continue
+		}
+		if looked == 10 || len(page.Events) == q.Limit {
+			page.More = true
+			return page, nil
+		}
+		looked++
+		page.Next = e.ID
+		if q.Type == "" || q.Type == e.Type {
+			page.Events = append(page.Events, e)
+		}
+	}
+	return page, nil
+}
+
+func (s *store) Message(id data.ID) (data.Message, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range s.messages {
+		if m.ID == id {
+			return m, nil
+		}
+	}
+	return data.Message{}, fmt.Errorf("get: %w", data.ErrNotFound)
+}
+
+func (s *store) Messages(q data.MessageQuery) (data.MessagePage, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var after data.ID
+	if q.After != "" {
+		if _, err := fmt.Sscanf(q.After, "m%d", &after); err != nil {
+			return data.MessagePage{}, data.ErrBadCursor
+		}
+	}
+	var page data.MessagePage
+	for _, m := range s.messages {
+		if m.ID <= after || q.Gateway != "" && q.Gateway != m.Gateway || q.State != 0 && q.State != m.State {
+			continue
+		}
+		if len(page.Messages) == q.Limit {
+			page.Next = fmt.Sprintf("m%d", page.Messages[q.Limit-1].ID)
+			return page, nil
+		}
+		page.Messages = append(page.Messages, m)
+	}
+	return page, nil
+}
+
+func (s *store) Lane(gateway string) (data.Lane, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	lane, ok := s.lanes[gateway]
+	if !ok {
+		return data.Lane{}, data.ErrNotFound
+	}
+	return lane, nil
+}
+
+func (s *store) Gateway(name string) (data.Gateway, bool) {
+	for _, g := range s.gateways {
+		if g.Name == name {
+			return g, true
+		}
+	}
+	return data.Gateway{}, false
+}
+
+func (s *store) Gateways() []data.Gateway { return s.gateways }
+
+// saved returns how often Save was called.
+func (s *store) saved() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.saves)
+}
+
+// newServer makes a server over a store; change may change its options.
+func newServer(tb testing.TB, s *store, change ...func(*Options)) *Server {
+	tb.Helper()
+	o := Options{
+		Saver: s, Canceller: s, Reader: s, Gateways: s,
+		Logger: slog.New(slog.DiscardHandler),
+		Now:    func() time.Time { return noon },
+	}
+	for _, c := range change {
+		c(&o)
+	}
+	server, err := New(o)
+	if err != nil {
+		tb.Fatalf("New: %v", err)
+	}
+	return server
+}
+
+// reply is an answer, read.
+type reply struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// do sends a request without a socket. Headers are given as "Name: value".
+func do(tb testing.TB, s *Server, method, target, body string, headers ...string) reply {
+	tb.Helper()
+	r := httptest.NewRequestWithContext(tb.Context(), method, target, strings.NewReader(body))
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		if name == "Host" {
+			r.Host = value
+			continue
+		}
+		r.Header.Add(name, value)
+	}
+	answer, err := s.app.Test(r, -1)
+	if err != nil {
+		tb.Fatalf("%s %s: %v", method, target, err)
+	}
+	b, err := io.ReadAll(answer.Body)
+	_ = answer.Body.Close()
+	if err != nil {
+		tb.Fatalf("%s %s: read the answer: %v", method, target, err)
+	}
+	return reply{status: answer.StatusCode, header: answer.Header, body: string(b)}
+}
+
+// transcript collects requests and answers and compares them with a golden file.
+type transcript struct {
+	tb     testing.TB
+	server *Server
+	text   bytes.Buffer
+}
+
+// do sends a request and writes it down, shortened where it is long.
+func (t *transcript) do(title, method, target, body string, headers ...string) reply {
+	t.tb.Helper()
+	got := do(t.tb, t.server, method, target, body, headers...)
+	fmt.Fprintf(&t.text, "# %s\n%s %s\n", title, method, target)
+	for _, h := range headers {
+		fmt.Fprintf(&t.text, "%s\n", h)
+	}
+	if body != "" {
+		fmt.Fprintf(&t.text, "%s\n", short(body))
+	}
+	fmt.Fprintf(&t.text, "-> %d\n", got.status)
+	for _, name := range []string{"Accept-Encoding", "Allow", "Cache-Control", "Content-Type", "Idempotent-Replayed", "Location", "Retry-After", "Www-Authenticate"} {
+		for _, value := range got.header.Values(name) {
+			fmt.Fprintf(&t.text, "%s: %s\n", name, value)
+		}
+	}
+	if got.body != "" {
+		fmt.Fprintf(&t.text, "%s\n", short(got.body))
+	}
+	t.text.WriteString("\n")
+	return got
+}
+
+func short(text string) string {
+	if len(text) > 600 {
+		return fmt.Sprintf("%s ... %d bytes", text[:400], len(text))
+	}
+	return text
+}
+
+// compare ends the transcript.
+func (t *transcript) compare(name string) {
+	t.tb.Helper()
+	path := filepath.Join("testdata", name+".golden")
+	got := t.text.Bytes()
+	if *update {
+		if err := os.MkdirAll("testdata", 0o755); err != nil {
+			t.tb.Fatal(err)
+		}
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.tb.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.tb.Fatal(err)
+	}
+	if bytes.Equal(got, want) {
+		return
+	}
+	gotLines, wantLines := strings.Split(string(got), "\n"), strings.Split(string(want), "\n")
+	for i := range min(len(gotLines), len(wantLines)) {
+		if gotLines[i] != wantLines[i] {
+			t.tb.Fatalf("%s:%d:\ngot  %s\nwant %s", path, i+1, gotLines[i], wantLines[i])
+		}
+	}
+	t.tb.Fatalf("%s has %d lines, got %d", path, len(wantLines), len(gotLines))
+}
+
+// logLines is a logger's output, safe to read while others write.
+type logLines struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logLines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logLines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func (l *logLines) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if slices.Contains([]string{slog.TimeKey, "took"}, a.Key) {
+			return slog.Attr{}
+		}
+		return a
+	}}))
+}

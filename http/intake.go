@@ -1,0 +1,68 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/postrider/postrider/data"
+)
+
+// maxKey is how long an idempotency key may be.
+const maxKey = 255
+
+// intake is what both intake routes do before they look at the body: it returns
+// the body, which belongs to the connection, and the idempotency key.
+func (s *Server) intake(c *fiber.Ctx) ([]byte, *data.IdempotencyKey, error) {
+	if err := s.opts.Accepting(); err != nil {
+		return nil, nil, fmt.Errorf("take a request: %w", err)
+	}
+	for _, coding := range c.Request().Header.PeekAll(fiber.HeaderContentEncoding) {
+		// Never decompressed: a small body can become a large one.
+		if !bytes.EqualFold(coding, []byte("identity")) {
+			return nil, nil, errEncoded
+		}
+	}
+	body := c.BodyRaw()
+	key, err := idempotencyKey(c.Request().Header.PeekAll("Idempotency-Key"), c.Route().Path, body)
+	return body, key, err
+}
+
+// idempotencyKey returns the hashes of the client's key and of what it asks
+// for, nil when it gave no key.
+func idempotencyKey(given [][]byte, route string, body []byte) (*data.IdempotencyKey, error) {
+	if len(given) == 0 {
+		return nil, nil //nolint:nilnil // no key is no error
+	}
+	if len(given) > 1 || len(given[0]) == 0 || len(given[0]) > maxKey {
+		return nil, errKeyHeader
+	}
+	for _, b := range given[0] {
+		if b <= ' ' || b > '~' {
+			return nil, errKeyHeader
+		}
+	}
+	key := &data.IdempotencyKey{Key: sha256.Sum256(given[0])}
+	request := sha256.New()
+	request.Write([]byte(route + "\n"))
+	request.Write(body)
+	request.Sum(key.Request[:0])
+	return key, nil
+}
+
+// save has the records on disk when it returns nil. After an error it leaves
+// them alone, since the store may still hold them.
+func (s *Server) save(c *fiber.Ctx, records *data.Save) error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.opts.SaveTimeout)
+	defer cancel()
+	if err := s.opts.Saver.Save(ctx, records); err != nil {
+		return fmt.Errorf("save %d events, %d messages: %w", len(records.Events), len(records.Messages), err)
+	}
+	if records.Repeated {
+		c.Set("Idempotent-Replayed", "true")
+	}
+	return nil
+}

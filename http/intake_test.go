@@ -1,0 +1,148 @@
+package httpapi
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/postrider/postrider/data"
+)
+
+func TestRepeatGetsTheFirstAnswer(t *testing.T) {
+	event := `{"event_type":"a","event_payload":"b"}`
+	cases := []struct{ name, route, body string }{
+		{name: "event", route: "/event", body: event},
+		{name: "array", route: "/event", body: "[" + event + "," + event + "]"},
+		{name: "array of one", route: "/event", body: "[" + event + "]"},
+		{name: "message", route: "/send_message", body: `{"message":"a","gateway":"gateway_1"}`},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			store := newStore()
+			server := newServer(t, store)
+			const key = "Idempotency-Key: 5f0c!~"
+			do(t, server, "POST", "/event", event)
+			first := do(t, server, "POST", c.route, c.body, key)
+			do(t, server, "POST", "/event", event, "Idempotency-Key: other")
+			stored := len(store.events) + len(store.messages)
+			second := do(t, server, "POST", c.route, c.body, key)
+			if second.status != first.status || second.body != first.body || second.header.Get("Location") != first.header.Get("Location") {
+				t.Errorf("repeat = %d %s, want %d %s", second.status, second.body, first.status, first.body)
+			}
+			if first.header.Get("Idempotent-Replayed") != "" || second.header.Get("Idempotent-Replayed") != "true" {
+				t.Errorf("Idempotent-Replayed = %q, then %q; want none, then true", first.header.Get("Idempotent-Replayed"), second.header.Get("Idempotent-Replayed"))
+			}
+			if got := len(store.events) + len(store.messages); got != stored {
+				t.Errorf("the repeat stored %d records", got-stored)
+			}
+			if other := do(t, server, "POST", c.route, c.body+" ", key); other.status != 422 || !strings.Contains(other.body, "idempotency-key-reused") {
+				t.Errorf("same key, other bytes = %d %s, want 422", other.status, other.body)
+			}
+		})
+	}
+}
+
+func TestIdempotencyKeyCoversRouteAndBody(t *testing.T) {
+	hashes := func(key, route, body string) data.IdempotencyKey {
+		k, err := idempotencyKey([][]byte{[]byte(key)}, route, []byte(body))
+		if err != nil {
+			t.Fatalf("idempotencyKey(%q, %q, %q): %v", key, route, body, err)
+		}
+		return *k
+	}
+	first := hashes("k", "/event", "{}")
+	if again := hashes("k", "/event", "{}"); again != first {
+		t.Error("the same request has other hashes")
+	}
+	for _, other := range []data.IdempotencyKey{hashes("k", "/send_message", "{}"), hashes("k", "/event", "{} ")} {
+		if other.Key != first.Key || other.Request == first.Request {
+			t.Error("another request under the same key: want the same hash of the key and another one of the request")
+		}
+	}
+	if other := hashes("l", "/event", "{}"); other.Key == first.Key || other.Request != first.Request {
+		t.Error("the same request under another key: want another hash of the key and the same one of the request")
+	}
+}
+
+func TestIntakeIsRefusedBeforeTheBodyIsLookedAt(t *testing.T) {
+	for _, refusal := range []error{data.ErrStopping, data.ErrNoSpace, data.ErrStorage, data.ErrOverloaded} {
+		store := newStore()
+		store.messages = []data.Message{{ID: 2, State: data.Queued}}
+		server := newServer(t, store, func(o *Options) { o.Accepting = func() error { return refusal } })
+		for _, route := range []string{"/event", "/send_message"} {
+			got := do(t, server, "POST", route, "not JSON at all")
+			if got.status != 503 || got.header.Get("Retry-After") == "" {
+				t.Errorf("POST %s while %v = %d, Retry-After %q; want 503 with one", route, refusal, got.status, got.header.Get("Retry-After"))
+			}
+		}
+		if got := do(t, server, "POST", "/api/v1/messages/"+data.ID(2).String()+"/cancel", ""); got.status != 200 {
+			t.Errorf("cancel while %v = %d, want 200", refusal, got.status)
+		}
+		if got := do(t, server, "GET", "/api/v1/messages", ""); got.status != 200 {
+			t.Errorf("list while %v = %d, want 200", refusal, got.status)
+		}
+	}
+}
+
+func TestStoreThatDoesNotAnswer(t *testing.T) {
+	store := newStore()
+	store.onSave = func(ctx context.Context) error {
+		if _, ok := ctx.Deadline(); !ok {
+			return errors.New("no deadline")
+		}
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	server := newServer(t, store, func(o *Options) { o.SaveTimeout = time.Millisecond })
+	got := do(t, server, "POST", "/event", `{"event_type":"a","event_payload":"b"}`)
+	if got.status != 503 || !strings.Contains(got.body, "result-unknown") || !strings.Contains(got.body, "same Idempotency-Key") {
+		t.Errorf("answer %d %s, want 503 that says the result is unknown", got.status, got.body)
+	}
+}
+
+// TestNothingAliasesTheConnection sends requests of the same length over one
+// connection, so that each overwrites the buffers of the one before, and then
+// looks at what the store was given first.
+func TestNothingAliasesTheConnection(t *testing.T) {
+	store := newStore()
+	addr := listen(t, newServer(t, store, func(o *Options) {
+		o.Route = func(e data.NewEvent) ([]data.NewMessage, error) {
+			return []data.NewMessage{{Gateway: "gateway_1", Text: e.Payload}}, nil
+		}
+	}))
+	conn := dial(t, addr)
+	answers := bufio.NewReader(conn)
+	for _, fill := range []string{"A", "B", "C"} {
+		text := strings.Repeat(fill, 200)
+		for _, request := range []struct{ route, body string }{
+			{"/event", fmt.Sprintf(`{"event_type":%q,"event_payload":%q}`, text, text)},
+			{"/event", fmt.Sprintf(`[{"event_type":%q,"event_payload":%q}]`, text, text)},
+			{"/send_message", fmt.Sprintf(`{"message":%q,"gateway":"gateway_1"}`, text)},
+		} {
+			_, err := fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: h\r\nIdempotency-Key: %s\r\nContent-Length: %d\r\n\r\n%s", request.route, fill+request.route+request.body[:1], len(request.body), request.body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if status, _ := readAnswer(t, answers); status/100 != 2 {
+				t.Fatalf("POST %s = %d", request.route, status)
+			}
+		}
+	}
+	for i, save := range store.saves {
+		want := strings.Repeat(string(rune('A'+i/3)), 200)
+		for _, e := range save.Events {
+			if e.Type != want || e.Payload != want {
+				t.Fatalf("save %d: event became %.3s, %.3s; want %.3s", i, e.Type, e.Payload, want)
+			}
+		}
+		for _, m := range save.Messages {
+			if m.Text != want || m.Gateway != "gateway_1" {
+				t.Fatalf("save %d: message became %.3s for %s; want %.3s", i, m.Text, m.Gateway, want)
+			}
+		}
+	}
+}

@@ -1,0 +1,149 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/postrider/postrider/data"
+)
+
+const messagesPath = "/api/v1/messages"
+
+// postMessage accepts one message for one gateway.
+func (s *Server) postMessage(c *fiber.Ctx) error {
+	body, key, err := s.intake(c)
+	if err != nil {
+		return err
+	}
+	message, err := decodeMessage(body, s.declared)
+	if err != nil {
+		return err
+	}
+	records := &data.Save{Messages: []data.NewMessage{message}, Key: key}
+	if err := s.save(c, records); err != nil {
+		return err
+	}
+	id := records.First.String()
+	c.Set(fiber.HeaderLocation, messagesPath+"/"+id)
+	answerQueued(c, id, message.Gateway)
+	return nil
+}
+
+func (s *Server) declared(gateway string) bool {
+	_, ok := s.opts.Gateways.Gateway(gateway)
+	return ok
+}
+
+// messageAnswer is a message as it is shown.
+type messageAnswer struct {
+	ID         string          `json:"id"`
+	Gateway    string          `json:"gateway"`
+	Text       string          `json:"message"`
+	State      string          `json:"state"`
+	AcceptedAt string          `json:"accepted_at"`
+	DueAt      string          `json:"due_at,omitzero"` // only while waiting
+	Event      string          `json:"event,omitzero"`  // only when a route made it
+	Attempts   []attemptAnswer `json:"attempts"`
+}
+
+// attemptAnswer is an attempt as it is shown.
+type attemptAnswer struct {
+	Number   int    `json:"number"`
+	BeganAt  string `json:"began_at"`
+	Duration *int64 `json:"duration_ms,omitzero"` // not while it is under way
+	Outcome  string `json:"outcome"`
+	Status   int    `json:"status,omitzero"`
+	Cause    string `json:"cause,omitzero"`
+	Hint     int64  `json:"hint_ms,omitzero"`
+}
+
+// outcomeRunning is shown for an attempt that has no outcome yet.
+const outcomeRunning = "running"
+
+func showAsMessage(m data.Message) messageAnswer {
+	shown := messageAnswer{
+		ID: m.ID.String(), Gateway: m.Gateway, Text: m.Text, State: m.State.String(),
+		AcceptedAt: stamp(m.AcceptedAt),
+		Attempts:   make([]attemptAnswer, 0, len(m.Attempts)),
+	}
+	if m.State == data.Waiting {
+		shown.DueAt = stamp(m.DueAt)
+	}
+	if m.Event != 0 {
+		shown.Event = m.Event.String()
+	}
+	for _, attempt := range m.Attempts {
+		shown.Attempts = append(shown.Attempts, showAsAttempt(attempt))
+	}
+	return shown
+}
+
+func showAsAttempt(a data.Attempt) attemptAnswer {
+	shown := attemptAnswer{Number: a.Number, BeganAt: stamp(a.BeganAt), Outcome: outcomeRunning}
+	if a.Outcome == 0 {
+		return shown
+	}
+	shown.Duration = new(a.Duration().Milliseconds())
+	shown.Outcome = a.Outcome.String()
+	shown.Status = a.Status
+	shown.Cause = string(a.Cause)
+	shown.Hint = a.Hint.Milliseconds()
+	return shown
+}
+
+func (s *Server) showMessage(c *fiber.Ctx) error {
+	id, err := data.ParseID(c.Params("id"))
+	if err != nil {
+		return err
+	}
+	message, err := s.opts.Reader.Message(id)
+	if err != nil {
+		return fmt.Errorf("read a message: %w", err)
+	}
+	return answer(c, showAsMessage(message))
+}
+
+func (s *Server) listMessages(c *fiber.Ctx) error {
+	given, err := parameters(c, "gateway", "state", "limit", "after")
+	if err != nil {
+		return err
+	}
+	q := data.MessageQuery{Gateway: given.gateway("gateway"), State: given.state(), Limit: given.limit(), After: given.text("after")}
+	if err := given.err(); err != nil {
+		return err
+	}
+	page, err := s.opts.Reader.Messages(q)
+	if err != nil {
+		return fmt.Errorf("list messages: %w", err)
+	}
+	list := struct {
+		Messages []messageAnswer `json:"messages"`
+		Next     *string         `json:"next"`
+	}{Messages: make([]messageAnswer, 0, len(page.Messages))}
+	for _, message := range page.Messages {
+		list.Messages = append(list.Messages, showAsMessage(message))
+	}
+	if page.Next != "" {
+		list.Next = new(page.Next)
+	}
+	return answer(c, list)
+}
+
+// cancelMessage takes a message back. It needs no body and works while nothing
+// new is taken.
+func (s *Server) cancelMessage(c *fiber.Ctx) error {
+	id, err := data.ParseID(strings.Clone(c.Params("id")))
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), s.opts.SaveTimeout)
+	defer cancel()
+	message, err := s.opts.Canceller.Cancel(ctx, id)
+	if err != nil {
+		return fmt.Errorf("cancel a message: %w", err)
+	}
+	return answer(c, showAsMessage(message))
+}

@@ -1,0 +1,155 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/postrider/postrider/data"
+)
+
+// Saver has records on disk before it returns. It fills s.First and s.Repeated.
+// Its errors are those of package data. After an error it may still hold s.
+type Saver interface {
+	Save(ctx context.Context, s *data.Save) error
+}
+
+// Canceller takes a message back and returns it as it is then.
+type Canceller interface {
+	Cancel(ctx context.Context, id data.ID) (data.Message, error)
+}
+
+// Reader answers questions about what is stored. What is not there is
+// [data.ErrNotFound]; for Lane this means that the gateway never had a message.
+type Reader interface {
+	Event(id data.ID) (data.Event, error)
+	Events(q data.EventQuery) (data.EventPage, error)
+	Message(id data.ID) (data.Message, error)
+	Messages(q data.MessageQuery) (data.MessagePage, error)
+	Lane(gateway string) (data.Lane, error)
+}
+
+// Gateways knows the declared gateways. The list is sorted by name.
+type Gateways interface {
+	Gateway(name string) (data.Gateway, bool)
+	Gateways() []data.Gateway
+}
+
+// Key lets a client in.
+type Key struct {
+	Name   string // for people; unique
+	Secret string // what the client sends
+}
+
+// Options is what a [Server] is made of.
+type Options struct {
+	Saver     Saver
+	Canceller Canceller
+	Reader    Reader
+	Gateways  Gateways
+
+	// Route returns the messages that the routes make of an event, or
+	// [data.ErrTooLarge]; nil means that there are no routes.
+	Route func(data.NewEvent) ([]data.NewMessage, error)
+	// Accepting returns why nothing new is taken now, asked before a body is
+	// looked at; nil means always taken.
+	Accepting func() error
+	// Ready returns the reasons why the process is not ready; nil means always
+	// ready.
+	Ready func() []string
+	// Observe is told each answer: route pattern, status, duration. nil means
+	// that nobody wants to know.
+	Observe func(route string, status int, took time.Duration)
+	// Metrics answers GET /metrics; nil means that there is no such path.
+	Metrics http.Handler
+
+	Keys      []Key // who is let in; empty means everybody
+	Demo      bool  // answer POST /gateway_1 and /gateway_2
+	AccessLog bool  // one log line per request
+
+	BodyLimit    int           // bytes of a body; 0 means DefaultBodyLimit
+	Connections  int           // open at once; 0 means DefaultConnections
+	ReadTimeout  time.Duration // for a whole request; 0 means 15 s
+	WriteTimeout time.Duration // for an answer; 0 means 30 s
+	IdleTimeout  time.Duration // between two requests; 0 means 60 s
+	SaveTimeout  time.Duration // for the store to answer; 0 means 10 s
+
+	Version string // of the program, shown to those who are let in
+	Logger  *slog.Logger
+	Now     func() time.Time // measures durations; nil means time.Now
+}
+
+// Defaults of [Options].
+const (
+	DefaultBodyLimit   = 256 << 10
+	DefaultConnections = 16 << 10
+
+	defaultReadTimeout  = 15 * time.Second
+	defaultWriteTimeout = 30 * time.Second
+	defaultIdleTimeout  = 60 * time.Second
+	defaultSaveTimeout  = 10 * time.Second
+
+	// headLimit bounds the head of a request; it is allocated per connection.
+	headLimit = 8 << 10
+)
+
+// withDefaults gives every optional field a value, so that nobody has to ask.
+func (o Options) withDefaults() Options {
+	o.BodyLimit = orDefault(o.BodyLimit, DefaultBodyLimit)
+	o.Connections = orDefault(o.Connections, DefaultConnections)
+	o.ReadTimeout = orDefault(o.ReadTimeout, defaultReadTimeout)
+	o.WriteTimeout = orDefault(o.WriteTimeout, defaultWriteTimeout)
+	o.IdleTimeout = orDefault(o.IdleTimeout, defaultIdleTimeout)
+	o.SaveTimeout = orDefault(o.SaveTimeout, defaultSaveTimeout)
+	if o.Route == nil {
+		o.Route = func(data.NewEvent) ([]data.NewMessage, error) { return nil, nil }
+	}
+	if o.Accepting == nil {
+		o.Accepting = func() error { return nil }
+	}
+	if o.Ready == nil {
+		o.Ready = func() []string { return nil }
+	}
+	if o.Observe == nil {
+		o.Observe = func(string, int, time.Duration) {}
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o
+}
+
+func orDefault[T int | time.Duration](v, zero T) T {
+	if v == 0 {
+		return zero
+	}
+	return v
+}
+
+func (o Options) validate() error {
+	var errs []error
+	complain := func(wrong bool, format string, args ...any) {
+		if wrong {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	complain(o.Saver == nil, "no Saver")
+	complain(o.Canceller == nil, "no Canceller")
+	complain(o.Reader == nil, "no Reader")
+	complain(o.Gateways == nil, "no Gateways")
+	complain(o.Logger == nil, "no Logger")
+	complain(o.BodyLimit < 0, "negative BodyLimit")
+	complain(o.Connections < 0, "negative Connections")
+	complain(min(o.ReadTimeout, o.WriteTimeout, o.IdleTimeout, o.SaveTimeout) < 0, "negative timeout")
+	seen := make(map[string]bool, len(o.Keys))
+	for i, k := range o.Keys {
+		complain(k.Secret == "", "Keys[%d] has no secret", i)
+		complain(k.Name == "", "Keys[%d] has no name", i)
+		complain(seen[k.Name], "Keys[%d] has the name of another one", i)
+		seen[k.Name] = true
+	}
+	return errors.Join(errs...)
+}

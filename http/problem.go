@@ -1,0 +1,203 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/go-json-experiment/json"
+	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
+
+	"github.com/postrider/postrider/data"
+)
+
+// What may be wrong with a request before package data is asked.
+var (
+	errMalformed    = errors.New("body is not well-formed JSON")
+	errInvalidBody  = errors.New("body is not what the route takes")
+	errTooManyMade  = errors.New("routes make too many messages of the request")
+	errParameter    = errors.New("bad query parameter")
+	errKeyHeader    = errors.New("bad Idempotency-Key header")
+	errEncoded      = errors.New("body is compressed")
+	errUnauthorized = errors.New("no valid key")
+	errCrossOrigin  = errors.New("request of another origin")
+	errNotReady     = errors.New("not ready")
+	errPanic        = errors.New("handler panicked")
+)
+
+// problem is the body of a refusal (RFC 9457).
+type problem struct {
+	Type    string    `json:"type"`
+	Title   string    `json:"title"`
+	Status  int       `json:"status"`
+	Detail  string    `json:"detail"`
+	Errors  []finding `json:"errors,omitempty"`
+	Total   int       `json:"errors_total,omitzero"` // of which Errors may be the first
+	Reasons []string  `json:"reasons,omitempty"`
+
+	retry int // seconds for Retry-After; 0 means no such header
+}
+
+// finding is one thing that is wrong. Nothing in it was sent by the client.
+type finding struct {
+	Pointer   *string `json:"pointer,omitzero"`   // of a body: where, as a JSON pointer
+	Parameter string  `json:"parameter,omitzero"` // of a query: which known parameter
+	Code      string  `json:"code"`
+	Detail    string  `json:"detail"`
+	Offset    *int64  `json:"offset,omitzero"` // of malformed JSON: the byte where it shows
+}
+
+// rejection is an error that says where the request is wrong.
+type rejection struct {
+	kind     error
+	findings []finding
+	total    int      // 0 means that findings are all
+	reasons  []string // of errNotReady
+}
+
+func (r *rejection) Error() string { return r.kind.Error() }
+func (r *rejection) Unwrap() error { return r.kind }
+
+// problemTypes is what the type of every problem begins with. The types are
+// names, there is nothing to fetch.
+const problemTypes = "urn:postrider:problem:"
+
+// problemOf returns what a client is told about err.
+func problemOf(err error) problem {
+	p := lookUp(err)
+	p.Type = problemTypes + p.Type
+	if r, ok := errors.AsType[*rejection](err); ok {
+		p.Errors, p.Total, p.Reasons = r.findings, r.total, r.reasons
+	}
+	return p
+}
+
+// lookUp is the only place where an error becomes a status.
+func lookUp(err error) problem {
+	row := func(status int, slug, title, detail string, retry ...int) problem {
+		p := problem{Type: slug, Title: title, Status: status, Detail: detail}
+		if len(retry) > 0 {
+			p.retry = retry[0]
+		}
+		return p
+	}
+	below, isBelow := errors.AsType[*fiber.Error](err)
+	switch {
+	// The request itself.
+	case errors.Is(err, errMalformed):
+		return row(400, "malformed-json", "Malformed JSON",
+			"The body must be one well-formed JSON text in UTF-8, without duplicate names and with nothing after it.")
+	case errors.Is(err, errParameter):
+		return row(400, "bad-parameter", "Bad query parameter",
+			"A query parameter is unknown, repeated, or has a value that it cannot have.")
+	case errors.Is(err, data.ErrBadCursor):
+		return row(400, "bad-cursor", "Bad cursor",
+			"The value of after is not one that this server gave as next.")
+	case errors.Is(err, errKeyHeader):
+		return row(400, "bad-idempotency-key", "Bad Idempotency-Key",
+			"Send at most one Idempotency-Key header, of 1 to 255 visible ASCII characters.")
+	case errors.Is(err, errUnauthorized):
+		return row(401, "unauthorized", "Unauthorized",
+			"Send one header Authorization: Bearer <key> with a key that this server knows.")
+	case errors.Is(err, errCrossOrigin):
+		return row(403, "cross-origin", "Cross-origin request",
+			"Requests that a browser sends from another origin are refused.")
+	case errors.Is(err, data.ErrNotFound):
+		return row(404, "not-found", "Not found",
+			"There is nothing of this id or name, or it is not kept any more.")
+	case errors.Is(err, errEncoded):
+		return row(415, "compressed-body", "Compressed body",
+			"Send the body as it is, without a Content-Encoding.")
+	case errors.Is(err, errInvalidBody):
+		return row(422, "invalid-body", "Invalid body",
+			"The JSON is well-formed but not what this route takes; errors lists what to change.")
+	case errors.Is(err, data.ErrUnknownGateway):
+		return row(422, "unknown-gateway", "Unknown gateway",
+			"No gateway of this name is declared; GET /api/v1/gateways lists those that are.")
+	case errors.Is(err, data.ErrKeyReused):
+		return row(422, "idempotency-key-reused", "Idempotency-Key reused",
+			"This Idempotency-Key was used for another request within the last 24 hours; use a new one for a new request.")
+	case errors.Is(err, data.ErrTooLarge):
+		return row(422, "too-large", "Too large for one commit",
+			"The request and the messages that routes make of it do not fit into one commit; send fewer events at once.")
+	case errors.Is(err, errTooManyMade):
+		return row(422, "too-many-messages", "Too many messages",
+			"Routes make more than "+strconv.Itoa(data.MaxRouted)+" messages of this request; send fewer events at once.")
+
+	// The state of a message.
+	case errors.Is(err, data.ErrSending):
+		return row(409, "being-sent", "Being sent",
+			"An attempt is under way; try again when it has ended.")
+	case errors.Is(err, data.ErrEnded):
+		return row(409, "ended", "Already ended",
+			"The message is in a final state.")
+	case errors.Is(err, data.ErrConflict):
+		return row(409, "conflict", "Conflict",
+			"The message changed meanwhile; look at it and try again.")
+
+	// The state of the server.
+	case errors.Is(err, data.ErrBacklog):
+		return row(429, "backlog-full", "Backlog full",
+			"The gateway has as many waiting messages as it may have; nothing was stored. Try again later.", 30)
+	case errors.Is(err, data.ErrStopping):
+		return row(503, "stopping", "Stopping",
+			"The server is about to stop; nothing was stored. Try again.", 5)
+	case errors.Is(err, data.ErrNoSpace):
+		return row(503, "no-space", "No disk space",
+			"The server has too little disk space left; nothing was stored. Try again later.", 30)
+	case errors.Is(err, data.ErrOverloaded):
+		return row(503, "overloaded", "Overloaded",
+			"Too many requests wait for the disk; nothing was stored. Try again.", 1)
+	case errors.Is(err, data.ErrNoAnswer), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return row(503, "result-unknown", "Result unknown",
+			"The store did not answer in time; whether anything was stored is unknown. Repeat the request to find out, with the same Idempotency-Key so that nothing is stored twice.", 5)
+	case errors.Is(err, data.ErrStorage):
+		return row(503, "storage-failed", "Storage failed",
+			"The store failed; whether anything was stored is unknown. Repeat the request to find out, with the same Idempotency-Key so that nothing is stored twice.", 10)
+	case errors.Is(err, errNotReady):
+		return row(503, "not-ready", "Not ready",
+			"The server does not take part now; reasons says why.", 5)
+
+	// What Fiber and the server below it found out by themselves. Their texts
+	// hold parts of the request, so only the status is taken.
+	case isBelow:
+		switch below.Code {
+		case 404:
+			return row(404, "no-such-path", "No such path", "There is nothing at this path; paths are case-sensitive and end as documented.")
+		case 405:
+			return row(405, "method-not-allowed", "Method not allowed", "The path does not know this method; the header Allow lists those it knows.")
+		case 408:
+			return row(408, "request-timeout", "Request timeout", "The request did not come in completely within the time allowed.")
+		case 413:
+			return row(413, "body-too-large", "Body too large", "The body is larger than this server takes; send less at once.")
+		case 431:
+			return row(431, "head-too-large", "Head too large", "The request line and the headers are larger than this server takes.")
+		}
+		return row(400, "malformed-request", "Malformed request", "The request is not well-formed HTTP/1.1.")
+	}
+	return row(500, "internal", "Internal error", "This is a fault of the server; its log says more. Whether anything was stored is unknown.")
+}
+
+// write makes the problem the answer to the request.
+func (p problem) write(rc *fasthttp.RequestCtx) {
+	body, err := json.Marshal(p)
+	if err != nil {
+		body = []byte(`{}`) // fixed texts and numbers always marshal
+	}
+	rc.Response.ResetBody()
+	rc.Response.SetBodyRaw(body)
+	rc.SetStatusCode(p.Status)
+	h := &rc.Response.Header
+	h.SetContentType("application/problem+json")
+	if p.retry > 0 {
+		h.Set("Retry-After", strconv.Itoa(p.retry))
+	}
+	switch p.Status {
+	case http.StatusUnauthorized:
+		h.Set("WWW-Authenticate", `Bearer realm="postrider"`)
+	case http.StatusUnsupportedMediaType:
+		h.Set("Accept-Encoding", "identity")
+	}
+}

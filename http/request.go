@@ -1,0 +1,155 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/google/uuid"
+)
+
+const requestIDHeader = "X-Request-Id"
+
+// Routes that have no pattern, for the log and the observer.
+const (
+	routeUnmatched  = "unmatched"  // refused before a route was found, or none found
+	routeUnreadable = "unreadable" // not a request
+)
+
+// handle runs around every route: it names the request, lets it in, keeps a
+// panic from ending the process, turns an error into a problem, and reports.
+func (s *Server) handle(c *fiber.Ctx) error {
+	began := s.opts.Now()
+	prepare(c)
+	own := c.Route()
+	err := s.next(c)
+	route := routeUnmatched
+	if found := c.Route(); found != own {
+		route = found.Path
+	}
+	if err != nil {
+		s.refuse(c, route, err)
+	}
+	s.report(c, c.Method(), route, began)
+	return nil
+}
+
+// unreadable answers what the server below could not read as a request, which
+// is why no route saw it.
+func (s *Server) unreadable(c *fiber.Ctx, err error) error {
+	began := s.opts.Now()
+	prepare(c)
+	s.refuse(c, routeUnreadable, err)
+	s.report(c, "", routeUnreadable, began)
+	return nil
+}
+
+// prepare sets what every answer carries.
+func prepare(c *fiber.Ctx) {
+	h := &c.Response().Header
+	h.Set(fiber.HeaderXContentTypeOptions, "nosniff")
+	h.Set(fiber.HeaderCacheControl, "no-store")
+	if given := c.Request().Header.Peek(requestIDHeader); validRequestID(given) {
+		h.SetBytesV(requestIDHeader, given)
+		return
+	}
+	if id, err := uuid.NewV7(); err == nil { // fails without randomness; then there is no name
+		h.Set(requestIDHeader, id.String())
+	}
+}
+
+// validRequestID reports whether a client's name for its request may appear in
+// our log: 1 to 64 of [A-Za-z0-9._-].
+func validRequestID(id []byte) bool {
+	if len(id) == 0 || len(id) > 64 {
+		return false
+	}
+	for _, b := range id {
+		switch {
+		case b >= 'a' && b <= 'z', b >= 'A' && b <= 'Z', b >= '0' && b <= '9', b == '.', b == '_', b == '-':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// admit says whether the request may go on to its route.
+func (s *Server) admit(c *fiber.Ctx) error {
+	if crossOrigin(&c.Request().Header) {
+		return errCrossOrigin
+	}
+	if !s.open(c.Path()) && !s.keys.admits(&c.Request().Header) {
+		return errUnauthorized
+	}
+	return nil
+}
+
+// open reports whether a path needs no key.
+func (s *Server) open(path string) bool {
+	switch path {
+	case "/healthz", "/readyz":
+		return true
+	}
+	if s.opts.Demo {
+		for _, name := range demoGateways() {
+			if path == "/"+name {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// next lets the request in and runs its route. A panic ends the request and not
+// the process.
+func (s *Server) next(c *fiber.Ctx) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			s.opts.Logger.Error("handler panicked", "route", c.Route().Path, "panic", fmt.Sprint(cause), "stack", string(debug.Stack()))
+			err = errPanic
+		}
+	}()
+	if err := s.admit(c); err != nil {
+		return err
+	}
+	return c.Next()
+}
+
+// refuse answers with the problem that err is.
+func (s *Server) refuse(c *fiber.Ctx, route string, err error) {
+	p := problemOf(err)
+	if p.Status == fiber.StatusInternalServerError && !errors.Is(err, errPanic) {
+		s.opts.Logger.Error("request failed", "route", route, "err", err)
+	}
+	p.write(c.Context())
+}
+
+// report tells the observer and the access log. The log never holds a query or
+// a body: both may be secrets.
+func (s *Server) report(c *fiber.Ctx, method, route string, began time.Time) {
+	took := s.opts.Now().Sub(began)
+	status := c.Response().StatusCode()
+	s.opts.Observe(route, status, took)
+	if !s.opts.AccessLog {
+		return
+	}
+	size := -1
+	if !c.Response().IsBodyStream() {
+		size = len(c.Response().Body())
+	}
+	s.opts.Logger.LogAttrs(context.Background(), slog.LevelInfo, "request",
+		slog.String("method", strings.Clone(method)),
+		slog.String("route", route),
+		slog.Int("status", status),
+		slog.Duration("took", took),
+		slog.Int("bytes", size),
+		slog.String("request", string(c.Response().Header.Peek(requestIDHeader))),
+		slog.String("remote", c.Context().RemoteIP().String()),
+	)
+}

@@ -1,0 +1,155 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
+
+	"github.com/postrider/postrider/data"
+)
+
+// Server answers HTTP requests. Make it with [New].
+type Server struct {
+	opts     Options
+	keys     keyring
+	app      *fiber.App
+	router   fasthttp.RequestHandler
+	inFlight inFlight
+
+	draining atomic.Bool // set by Shutdown, read by /readyz
+	mu       sync.Mutex  // guards ln: Serve and Shutdown may meet
+	ln       net.Listener
+}
+
+// New makes a server. It opens nothing.
+func New(o Options) (*Server, error) {
+	if err := o.validate(); err != nil {
+		return nil, fmt.Errorf("make the HTTP server: %w", err)
+	}
+	s := &Server{opts: o.withDefaults(), keys: newKeyring(o.Keys)}
+	s.app = fiber.New(fiber.Config{
+		AppName:               "postrider",
+		BodyLimit:             s.opts.BodyLimit,
+		CaseSensitive:         true,
+		Concurrency:           s.opts.Connections,
+		DisableStartupMessage: true,
+		// Else a body that calls itself multipart is taken apart, partly into
+		// files, before anybody asked for it.
+		DisablePreParseMultipartForm: true,
+		ErrorHandler:                 s.unreadable,
+		IdleTimeout:                  s.opts.IdleTimeout,
+		ReadBufferSize:               headLimit,
+		ReadTimeout:                  s.opts.ReadTimeout,
+		RequestMethods:               append(slices.Clone(fiber.DefaultMethods), methodOther),
+		StrictRouting:                true,
+		WriteTimeout:                 s.opts.WriteTimeout,
+	})
+	s.routes()
+	s.router = s.app.Handler()
+	below := s.app.Server()
+	below.Handler = s.serve
+	below.CloseOnShutdown = true
+	return s, nil
+}
+
+// routes is the table of contents. Package doc says what each one answers.
+func (s *Server) routes() {
+	s.app.Use(s.handle)
+
+	s.app.Post("/event", s.postEvent)
+	s.app.Post("/send_message", s.postMessage)
+
+	s.app.Get("/api/v1/events", s.listEvents)
+	s.app.Get("/api/v1/events/:id", s.showEvent)
+	s.app.Get("/api/v1/messages", s.listMessages)
+	s.app.Get("/api/v1/messages/:id", s.showMessage)
+	s.app.Post("/api/v1/messages/:id/cancel", s.cancelMessage)
+	s.app.Get("/api/v1/gateways", s.listGateways)
+	s.app.Get("/api/v1/gateways/:name", s.showGateway)
+
+	s.app.Get("/healthz", s.showHealth)
+	s.app.Get("/readyz", s.showReady)
+	if s.opts.Metrics != nil {
+		s.app.Get("/metrics", s.showMetrics())
+	}
+	if s.opts.Demo {
+		for _, name := range demoGateways() {
+			s.app.Post("/"+name, s.demoGateway(name))
+		}
+	}
+}
+
+// Serve answers what comes in on ln, which it owns from now on. It returns nil
+// as soon as [Server.Shutdown] began: wait for that one, not for Serve.
+func (s *Server) Serve(ln net.Listener) error {
+	s.mu.Lock()
+	s.ln = ln
+	s.mu.Unlock()
+	if s.draining.Load() {
+		return ln.Close()
+	}
+	if err := s.app.Listener(&patientListener{Listener: ln, log: s.opts.Logger}); err != nil {
+		return fmt.Errorf("serve HTTP: %w", err)
+	}
+	return nil
+}
+
+// Shutdown stops taking connections and waits until every request under way is
+// answered and its connection closed, at most until ctx ends. When it returns
+// nil no handler runs any more; a connection with half a request may be left
+// over. When it returns an error some may still run; none begins after that.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.draining.Store(true)
+	err := s.app.ShutdownWithContext(ctx)
+	s.mu.Lock()
+	if s.ln != nil {
+		_ = s.ln.Close() // a second time as a rule; the first when Serve is only about to begin
+	}
+	s.mu.Unlock()
+	// The server below counts connections. It gives up waiting when ctx ends and
+	// then lets open connections go on, so requests are counted and refused here.
+	n := s.inFlight.close(ctx)
+	if n > 0 {
+		return fmt.Errorf("shut down the HTTP server, %d requests under way: %w", n, ctx.Err())
+	}
+	if err != nil && ctx.Err() == nil {
+		return fmt.Errorf("shut down the HTTP server: %w", err)
+	}
+	return nil
+}
+
+// serve is what the server below us calls for every request that it could read.
+func (s *Server) serve(rc *fasthttp.RequestCtx) {
+	if !s.inFlight.enter() {
+		s.turnAway(rc, data.ErrStopping)
+		return
+	}
+	defer s.inFlight.leave()
+	if !strictHead(&rc.Request.Header) {
+		s.turnAway(rc, fiber.ErrBadRequest)
+		return
+	}
+	// Fiber answers a method that it does not know by itself, past every rule of
+	// ours. Under another name it ends as 404 or 405 as any wrong one does.
+	if !slices.Contains(fiber.DefaultMethods, string(rc.Method())) {
+		rc.Request.Header.SetMethod(methodOther)
+	}
+	s.router(rc)
+}
+
+// turnAway answers a request that gets no further, and ends its connection.
+func (s *Server) turnAway(rc *fasthttp.RequestCtx, err error) {
+	c := s.app.AcquireCtx(rc)
+	defer s.app.ReleaseCtx(c)
+	rc.SetConnectionClose()
+	_ = s.unreadable(c, err) // has no error of its own
+}
+
+// methodOther stands for all methods that nobody knows.
+const methodOther = "OTHER"
