@@ -29,7 +29,7 @@ type Restart struct {
 
 // HandleFailure decides about one failed child. Until it is restarted its
 // mailbox is suspended and keeps what arrives.
-func (r *Restart) HandleFailure(_ *actor.ActorSystem, s actor.Supervisor, child *actor.PID, stats *actor.RestartStatistics, reason, _ any) {
+func (r *Restart) HandleFailure(system *actor.ActorSystem, s actor.Supervisor, child *actor.PID, stats *actor.RestartStatistics, reason, _ any) {
 	name := nameOf(child)
 	if recent := stats.NumberOfFailures(r.Calm); recent == 0 {
 		stats.Reset()
@@ -44,7 +44,13 @@ func (r *Restart) HandleFailure(_ *actor.ActorSystem, s actor.Supervisor, child 
 	wait := r.delay(failures, rand.Float64())
 	r.Logger.Error("actor failed: will be restarted", "actor", name, "failures", failures, "in", wait.Round(time.Millisecond), "reason", reason)
 	r.Restarted(name)
-	time.AfterFunc(wait, func() { s.RestartChildren(child) })
+	failed, _ := system.ProcessRegistry.GetLocal(child.Id)
+	time.AfterFunc(wait, func() {
+		// Its parent may have been restarted since, and another have the name.
+		if now, ok := system.ProcessRegistry.GetLocal(child.Id); ok && now == failed {
+			s.RestartChildren(child)
+		}
+	})
 }
 
 // delay is how long to wait after so many failures; luck is within [0, 1). The

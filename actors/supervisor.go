@@ -17,6 +17,8 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -52,7 +54,9 @@ type Options struct {
 	// Attempted and Restarted are told of what happens; nil for nobody.
 	Attempted func(gateway string, r data.Result, next data.State, took time.Duration)
 	Restarted func(actor string)
-	// Fault is called before an actor handles a message. Tests panic in it.
+	// Fault is called before an actor handles a message. Tests panic in it, but
+	// not at *actor.Stopping and *actor.Stopped, which the actor system does not
+	// survive.
 	Fault func(actor string, message any)
 }
 
@@ -63,12 +67,19 @@ type Tree struct {
 
 	options   Options
 	system    *actor.ActorSystem
+	reads     *reads
+	watch     *persister.Watch
 	top       *actor.PID
 	persister *actor.PID
 	lanes     *actor.PID
 	ticker    *actor.PID
 	attempts  context.Context //nolint:containedctx // it bounds requests, not a call
 	cutOff    context.CancelFunc
+	draining  atomic.Bool
+	drained   chan struct{} // closed when no attempt is under way and none begins
+	drainOnce sync.Once
+	broken    chan struct{} // closed when the process must end
+	breakOnce sync.Once
 }
 
 const (
@@ -89,7 +100,13 @@ func Start(o Options) *Tree {
 	if o.Restarted == nil {
 		o.Restarted = func(string) {}
 	}
-	t := &Tree{options: o}
+	t := &Tree{
+		options: o,
+		reads:   &reads{store: o.Store},
+		watch:   persister.NewWatch(),
+		drained: make(chan struct{}),
+		broken:  make(chan struct{}),
+	}
 	t.attempts, t.cutOff = context.WithCancel(context.Background())
 	// What the actor system itself says is of interest only when looking for a
 	// fault; failures are reported by Restart.
@@ -118,7 +135,7 @@ func (t *Tree) spawnTop(started chan<- struct{}) *actor.PID {
 		Calm:      10 * time.Minute,
 		Limit:     12,
 		Fatal:     map[string]bool{persisterName: true},
-		GiveUp:    func(child string, reason any) { t.options.Failed(fmt.Errorf("actor %s failed: %v", child, reason)) },
+		GiveUp:    t.givenUp,
 		Restarted: t.options.Restarted,
 		Logger:    t.options.Logger,
 	}))
@@ -138,20 +155,35 @@ func (t *Tree) spawnChildren(ctx actor.Context) {
 		return pid
 	}
 	if t.options.Store != nil {
-		watch := &persister.Watch{}
 		t.persister = spawn(persister.Props(persister.Options{
 			Store:    t.options.Store,
 			Accepted: t.accepted,
-			Failed:   t.options.Failed,
-			Watch:    watch,
+			Failed:   t.failed,
+			Watch:    t.watch,
 			Logger:   t.options.Logger,
 		}), persisterName)
-		t.Persister = persister.NewClient(t.system.Root, t.persister, watch)
+		t.Persister = persister.NewClient(t.system.Root, t.persister, t.watch)
 		t.lanes = spawn(gateways.Props(t.gateways()), gatewaysName)
 	}
 	if t.options.Ticker != nil {
 		t.ticker = spawn(ticker.Props(*t.options.Ticker), tickerName)
 	}
+}
+
+// failed passes on that the process must end. What waits for the store from now on
+// waits in vain.
+func (t *Tree) failed(err error) {
+	t.breakOnce.Do(func() { close(t.broken) })
+	t.options.Failed(err)
+}
+
+func (t *Tree) givenUp(child string, reason any) {
+	err := fmt.Errorf("actor %s failed: %v", child, reason)
+	if child == persisterName {
+		err = fmt.Errorf("%w: %w", data.ErrStorage, err)
+		t.watch.Over(err)
+	}
+	t.failed(err)
 }
 
 // accepted passes on, from the persister to the manager, which gateways got
@@ -167,14 +199,15 @@ func (t *Tree) gateways() gateways.Options {
 	}
 	return gateways.Options{
 		Define: t.options.Define,
-		Lanes:  t.options.Store.Lanes,
+		Lanes:  t.reads.Lanes,
 		Lane: func(d gateway.Definition) gateway.Options {
 			o := gateway.Options{
 				Definition: d,
-				Queue:      t.options.Store,
+				Queue:      t.reads,
 				Now:        t.options.Store.Now,
 				Record:     record,
 				Attempts:   t.attempts,
+				Draining:   t.draining.Load,
 				Linger:     t.options.Linger,
 				Logger:     t.options.Logger,
 				Attempted:  t.options.Attempted,
@@ -191,8 +224,10 @@ func (t *Tree) gateways() gateways.Options {
 			Restarted: t.options.Restarted,
 			Logger:    t.options.Logger,
 		},
-		Guard:  t.guard,
-		Logger: t.options.Logger,
+		Draining: t.draining.Load,
+		Drained:  func() { t.drainOnce.Do(func() { close(t.drained) }) },
+		Guard:    t.guard,
+		Logger:   t.options.Logger,
 	}
 }
 
@@ -213,68 +248,6 @@ func (t *Tree) guard(props *actor.Props) {
 			next(ctx, envelope)
 		}
 	})(props)
-}
-
-// Drain begins no more attempts and waits for those under way, until ctx ends;
-// then they are cut off, and settled as unknown.
-func (t *Tree) Drain(ctx context.Context) {
-	t.stop(t.ticker, stopLimit)
-	if t.lanes == nil {
-		return
-	}
-	drained := make(chan struct{})
-	t.system.Root.Send(t.lanes, gateways.Drain{Done: func() { close(drained) }})
-	select {
-	case <-drained:
-		return
-	case <-ctx.Done():
-	}
-	t.options.Logger.Warn("attempts under way are cut off: they count as used, their outcome is unknown")
-	t.cutOff()
-	select {
-	case <-drained:
-	case <-time.After(stopLimit):
-		t.options.Logger.Error("attempts under way did not end: the next start settles them")
-	}
-}
-
-// stopLimit bounds each step of stopping after its work is done.
-const stopLimit = 5 * time.Second
-
-// Stop stops the tree from the leaves that make work to the persister, which
-// answers everybody first. Nothing is under way in the store when it returns
-// true.
-func (t *Tree) Stop() bool {
-	clean := true
-	if t.Persister != nil {
-		t.Persister.Stop()
-	}
-	for _, pid := range []*actor.PID{t.ticker, t.lanes, t.persister, t.top} {
-		clean = t.stop(pid, stopLimit) && clean
-	}
-	t.cutOff()
-	t.system.Shutdown()
-	return clean
-}
-
-// stop lets an actor finish its mailbox and waits for its end. Watching it from
-// a future is the only way to wait with a limit of one's own.
-func (t *Tree) stop(pid *actor.PID, limit time.Duration) bool {
-	if pid == nil {
-		return true
-	}
-	process, ok := t.system.ProcessRegistry.GetLocal(pid.Id)
-	if !ok {
-		return true
-	}
-	gone := actor.NewFuture(t.system, limit)
-	process.SendSystemMessage(pid, &actor.Watch{Watcher: gone.PID()})
-	t.system.Root.Poison(pid)
-	if err := gone.Wait(); err != nil {
-		t.options.Logger.Error("actor did not stop in time", "actor", nameOf(pid), "limit", limit)
-		return false
-	}
-	return true
 }
 
 // nameOf is the last part of a PID.

@@ -15,7 +15,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -56,7 +55,7 @@ type Options struct {
 	// Draining reports whether the process is to end: a lane that starts then, as
 	// one that failed does, begins nothing.
 	Draining func() bool
-	Linger   time.Duration   // how long an idle lane stays
+	Linger   time.Duration // how long an idle lane stays
 	Logger   *slog.Logger
 	// Attempted is told of each settled attempt. It must be quick.
 	Attempted func(gateway string, r data.Result, next data.State, took time.Duration)
@@ -231,10 +230,13 @@ func (a *Actor) onRecorded(ctx actor.Context, m recorded) {
 		a.requests[f.ID] = request{number: f.Number, began: g.Began}
 		a.send(ctx, g)
 	}
+	granted := m.begin.Granted // in the order of the claims
 	for _, c := range m.begin.Claims {
-		if !slices.ContainsFunc(m.begin.Granted, func(g data.Granted) bool { return g.Message.ID == c.Ref.ID }) {
-			a.schedule.refused(c.Ref)
+		if len(granted) > 0 && granted[0].Message.ID == c.Ref.ID && granted[0].Number == c.Ref.Number {
+			granted = granted[1:]
+			continue
 		}
+		a.schedule.refused(c.Ref)
 	}
 	a.advance(ctx, late)
 }
@@ -320,7 +322,7 @@ func (a *Actor) giveUp(now data.StoreTime) (settles []*data.Settle, next data.St
 		default:
 			f := data.InFlight{ID: id, Number: r.number}
 			settles = append(settles, f.CutOff(a.options.Definition.Name, now, data.CauseNoAnswerBy))
-			a.schedule.ended(id)
+			a.schedule.ended(id, r.number)
 			r.lost = 0
 			a.requests[id] = r
 		}
@@ -332,7 +334,7 @@ func (a *Actor) giveUp(now data.StoreTime) (settles []*data.Settle, next data.St
 // the lanes at once, otherwise after a while. It returns when that is.
 func (a *Actor) rest(ctx actor.Context, now data.StoreTime) data.StoreTime {
 	if a.schedule.paused && !a.drained && a.ready && a.schedule.quiet() && len(a.requests) == 0 {
-		ctx.Send(ctx.Parent(), Drained{Gateway: a.options.Definition.Name})
+		ctx.Request(ctx.Parent(), Drained{Gateway: a.options.Definition.Name})
 		a.drained = true
 	}
 	if !a.ready || !a.schedule.idle() || len(a.requests) > 0 {
@@ -345,7 +347,7 @@ func (a *Actor) rest(ctx actor.Context, now data.StoreTime) data.StoreTime {
 	if left := a.options.Linger - time.Since(a.idleAt); left > 0 {
 		return now.Add(left)
 	}
-	ctx.Send(ctx.Parent(), Idle{Gateway: a.options.Definition.Name, Wakes: a.wakes})
+	ctx.Request(ctx.Parent(), Idle{Gateway: a.options.Definition.Name, Wakes: a.wakes})
 	return data.Never
 }
 

@@ -11,12 +11,12 @@ type Wake struct{ Number uint64 }
 type Drain struct{}
 
 // Drained tells the manager, once in an incarnation of the lane, that it begins
-// nothing and has nothing under way.
+// nothing and has nothing under way. The lane is its sender.
 type Drained struct{ Gateway string }
 
 // Idle tells the manager that the lane has nothing to do. Wakes is the number of
 // the last Wake it knew then: with a newer one on its way the lane must not be
-// stopped.
+// stopped. The lane is its sender.
 type Idle struct {
 	Gateway string
 	Wakes   uint64

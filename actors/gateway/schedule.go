@@ -19,8 +19,8 @@ const windowSize = 512
 //   - a reference is in at most one place: a window, claimed, or flying;
 //   - the ready window is the store's queue from the last claimed reference on,
 //     and readyMore is true whenever the store may hold more behind it;
-//   - every waiting message of the lane is in the waiting window, or due later
-//     than all that are, and then waitingMore is true;
+//   - every waiting message of the lane is in the waiting window or claimed, or
+//     comes after waitingLast, and then waitingMore is true;
 //   - a waiting reference is claimed no sooner than it is due.
 type schedule struct {
 	limit     int            // requests under way at once
@@ -30,6 +30,7 @@ type schedule struct {
 	readyLast   data.ID    // the last one that was loaded
 	readyMore   bool
 	waiting     []data.Ref // in the order of due times
+	waitingLast data.Ref   // how far the window goes, though it may be claimed empty
 	waitingMore bool
 
 	loading     bool       // one load is under way
@@ -105,11 +106,7 @@ func (s *schedule) wants() (load, bool) {
 	switch {
 	case waiting && (s.loadWaiting || !ready):
 		s.loading, s.loadWaiting = true, false
-		l := load{waiting: true, limit: windowSize - len(s.waiting)}
-		if n := len(s.waiting); n > 0 {
-			l.after = s.waiting[n-1]
-		}
-		return l, true
+		return load{waiting: true, after: s.waitingLast, limit: windowSize - len(s.waiting)}, true
 	case ready:
 		s.loading, s.loadWaiting, s.arrived = true, true, false
 		return load{after: data.Ref{ID: s.readyLast}, limit: windowSize - len(s.ready)}, true
@@ -131,6 +128,7 @@ func (s *schedule) loaded(l load, refs []data.Ref, more bool) {
 	} else {
 		s.waitingMore = more
 		for _, r := range refs {
+			s.waitingLast = r
 			s.insert(r)
 		}
 	}
@@ -189,13 +187,13 @@ func (s *schedule) returns(r data.Ref) {
 // await puts a reference into the waiting window, unless it is due behind the
 // window and will be loaded when its time comes nearer.
 func (s *schedule) await(r data.Ref) {
-	if n := len(s.waiting); s.waitingMore && (n == 0 || compare(r, s.waiting[n-1]) > 0) {
+	if s.waitingMore && compare(r, s.waitingLast) > 0 {
 		return
 	}
 	s.insert(r)
 	if len(s.waiting) > windowSize {
 		s.waiting = slices.Delete(s.waiting, windowSize, len(s.waiting))
-		s.waitingMore = true
+		s.waitingLast, s.waitingMore = s.waiting[windowSize-1], true
 	}
 }
 

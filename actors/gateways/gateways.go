@@ -82,9 +82,9 @@ func (a *Actor) Receive(ctx actor.Context) {
 	case Drain:
 		a.onDrain(ctx)
 	case gateway.Idle:
-		a.do(ctx, m.Gateway, a.lanes.idle(m.Gateway, m.Wakes))
+		a.onIdle(ctx, m)
 	case gateway.Drained:
-		a.onDrained(m)
+		a.onDrained(ctx, m)
 	case resumed:
 		a.onResumed(ctx, m)
 	case resumeDue:
@@ -151,6 +151,12 @@ func (a *Actor) onAccepted(ctx actor.Context, m Accepted) {
 	}
 }
 
+func (a *Actor) onIdle(ctx actor.Context, m gateway.Idle) {
+	if a.current(ctx, m.Gateway) {
+		a.do(ctx, m.Gateway, a.lanes.idle(m.Gateway, m.Wakes))
+	}
+}
+
 func (a *Actor) do(ctx actor.Context, name string, what action) {
 	switch what {
 	case nothing:
@@ -203,11 +209,20 @@ func (a *Actor) onDrain(ctx actor.Context) {
 	a.finish()
 }
 
-func (a *Actor) onDrained(m gateway.Drained) {
-	if r := a.lanes.running[m.Gateway]; r != nil {
-		r.drained = true
+func (a *Actor) onDrained(ctx actor.Context, m gateway.Drained) {
+	if !a.current(ctx, m.Gateway) {
+		return
 	}
+	a.lanes.running[m.Gateway].drained = true
 	a.finish()
+}
+
+// current reports whether a word came from the lane that runs now. One of the
+// same name may have said it before: equal PIDs are not enough, it must be the
+// very one.
+func (a *Actor) current(ctx actor.Context, name string) bool {
+	r := a.lanes.running[name]
+	return r != nil && r.pid == ctx.Sender()
 }
 
 // finish reports, once, that the lanes are drained. An incarnation that is ending

@@ -38,6 +38,8 @@ func NewClient(root *actor.RootContext, pid *actor.PID, watch *Watch) *Client {
 // Accepting returns why nothing can be saved now, or nil.
 func (c *Client) Accepting() error {
 	switch {
+	case c.watch.ended() != nil:
+		return c.watch.ended()
 	case c.stopped.Load():
 		return data.ErrStopping
 	case c.watch.Stalled(), c.pending.Load() >= maxPending, c.bytes.Load() >= maxPendingBytes:
@@ -54,32 +56,26 @@ func (c *Client) Stop() { c.stopped.Store(true) }
 // o belongs to the persister for ever. [data.ErrOverloaded] and
 // [data.ErrStopping] mean that nothing was stored.
 func (c *Client) Save(ctx context.Context, o *data.Save) error {
-	if err := c.Accepting(); err != nil {
-		return err
-	}
-	size := int64(sizeOf(o))
-	c.pending.Add(1)
-	c.bytes.Add(size)
-	defer c.pending.Add(-1)
-	defer c.bytes.Add(-size)
-	return c.ask(ctx, func(done chan<- error) any { return save{Save: o, done: done} })
+	return c.ask(ctx, sizeOf(o), func(a asker) any { return save{Save: o, asker: a} })
 }
 
 // Cancel takes a message back and returns it as it is then.
 func (c *Client) Cancel(ctx context.Context, id data.ID) (data.Message, error) {
-	if err := c.Accepting(); err != nil {
-		return data.Message{}, err
-	}
 	o := &data.Cancel{ID: id}
-	if err := c.ask(ctx, func(done chan<- error) any { return cancel{Cancel: o, done: done} }); err != nil {
+	if err := c.ask(ctx, 0, func(a asker) any { return cancel{Cancel: o, asker: a} }); err != nil {
 		return data.Message{}, err
 	}
 	return o.Message, nil
 }
 
-func (c *Client) ask(ctx context.Context, command func(done chan<- error) any) error {
+func (c *Client) ask(ctx context.Context, size int64, command func(asker) any) error {
+	if err := c.Accepting(); err != nil {
+		return err
+	}
+	c.pending.Add(1)
+	c.bytes.Add(size)
 	done := c.answers.Get().(chan error)
-	c.root.Send(c.pid, command(done))
+	c.root.Send(c.pid, command(asker{client: c, size: size, done: done}))
 	select {
 	case err := <-done:
 		c.answers.Put(done)
@@ -87,16 +83,37 @@ func (c *Client) ask(ctx context.Context, command func(done chan<- error) any) e
 	case <-ctx.Done():
 		// The answer may still come; the channel is left to it.
 		return fmt.Errorf("%w: %w", data.ErrNoAnswer, context.Cause(ctx))
+	case <-c.watch.over:
+	}
+	// What was answered was answered before.
+	select {
+	case err := <-done:
+		return err
+	default:
+		return c.watch.why
 	}
 }
 
-func sizeOf(o *data.Save) int {
-	size := 0
+// asker is who waits for an answer. What is asked counts as pending until it is
+// answered, also when nobody waits any more: it is in the mailbox all the same.
+type asker struct {
+	client *Client
+	size   int64
+	done   chan<- error // has room for the one answer
+}
+
+func (a asker) answer(err error) {
+	a.client.pending.Add(-1)
+	a.client.bytes.Add(-a.size)
+	a.done <- err
+}
+
+func sizeOf(o *data.Save) (size int64) {
 	for _, e := range o.Events {
-		size += len(e.Type) + len(e.Payload)
+		size += int64(len(e.Type) + len(e.Payload))
 	}
 	for _, m := range o.Messages {
-		size += len(m.Text)
+		size += int64(len(m.Text))
 	}
 	return size
 }

@@ -35,10 +35,10 @@ func (g *group) addRecord(m Record) {
 // gets the error of the commit, or else the answer to its own part.
 func (g *group) answer(err error) {
 	for _, m := range g.saves {
-		m.done <- firstOf(err, m.Err)
+		m.answer(firstOf(err, m.Err))
 	}
 	for _, m := range g.cancels {
-		m.done <- firstOf(err, m.Err)
+		m.answer(firstOf(err, m.Err))
 	}
 	for _, m := range g.records {
 		m.Done(err)

@@ -9,10 +9,12 @@
 // It accepts save and cancel, which [Client] sends, and [Record], and answers
 // each when it is on disk. It blocks on one thing, the commit; [Client.Accepting]
 // tells when that takes too long. A commit that fails, or a panic, ends the
-// process: what a half-done commit left behind is for recovery to say.
+// process: what a half-done commit left behind is for recovery to say, and no
+// batch is ever applied twice.
 package persister
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -35,7 +37,8 @@ type Options struct {
 	// Failed is told the error that makes it pointless to go on; it must end
 	// the process.
 	Failed func(error)
-	// Watch is shared with the Client: it knows how long a commit has taken.
+	// Watch is shared with the Client: it knows how long a commit has taken, and
+	// whether there is still somebody to answer.
 	Watch  *Watch
 	Logger *slog.Logger
 }
@@ -49,7 +52,7 @@ func Props(o Options) *actor.Props {
 type Actor struct {
 	options Options
 	group   group
-	failed  error
+	failed  error // nothing is applied any more
 }
 
 // Receive handles one message.
@@ -84,32 +87,46 @@ func (a *Actor) join(ctx actor.Context, add func()) {
 // onStopping commits what is still open: nobody is left without an answer.
 func (a *Actor) onStopping() {
 	a.flush()
-	a.options.Watch.stop()
+	a.options.Watch.Over(data.ErrStopping)
 }
+
+// errInterrupted is what a panic in the middle of a flush leaves behind.
+var errInterrupted = fmt.Errorf("%w: a commit was interrupted", data.ErrStorage)
 
 func (a *Actor) flush() {
 	if a.group.empty() {
 		return
 	}
-	err := a.failed
-	if err == nil {
-		a.options.Watch.begin()
-		err = a.options.Store.Apply(&a.group.batch)
-		a.options.Watch.end()
+	if a.failed != nil {
+		a.group.answer(a.failed)
+		return
 	}
+	a.failed = errInterrupted // stays if the rest panics
+	err := a.apply()
 	var accepted []string
 	if err == nil {
 		accepted = a.group.accepted()
 	}
 	a.group.answer(err)
-	if err != nil && a.failed == nil {
-		a.failed = err
+	a.failed = err
+	if err != nil {
 		a.options.Logger.Error("storage failed: nothing more is acknowledged, the process ends", "err", err)
 		a.options.Failed(err)
 	}
 	if len(accepted) > 0 {
 		a.options.Accepted(accepted)
 	}
+}
+
+// apply commits the group. Whatever the error is, it is a [data.ErrStorage].
+func (a *Actor) apply() error {
+	a.options.Watch.begin()
+	defer a.options.Watch.end()
+	err := a.options.Store.Apply(&a.group.batch)
+	if err != nil && !errors.Is(err, data.ErrStorage) {
+		err = fmt.Errorf("%w: %w", data.ErrStorage, err)
+	}
+	return err
 }
 
 func (a *Actor) onUnknown(m any) {

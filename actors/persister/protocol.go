@@ -2,17 +2,17 @@ package persister
 
 import "github.com/postrider/postrider/data"
 
-// save asks for events and messages to be stored. Client sends it; the answer
-// is one value on done when they are on disk or refused.
+// save asks for events and messages to be stored. Client sends it; it is answered
+// when they are on disk or refused.
 type save struct {
 	*data.Save
-	done chan<- error
+	asker
 }
 
 // cancel asks for a message to be taken back. Client sends it; answered like save.
 type cancel struct {
 	*data.Cancel
-	done chan<- error
+	asker
 }
 
 // Record asks for attempts to be begun and settled. Lanes send it; when both are

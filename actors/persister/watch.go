@@ -3,6 +3,7 @@ package persister
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,13 +19,18 @@ const (
 
 var errStuck = errors.New("the disk did not finish a commit in a minute")
 
-// Watch knows how long the running commit has taken. The persister cannot say so
-// itself, since it waits for the commit. begin and end are the persister's;
-// anybody may ask.
+// Watch knows how long the running commit has taken, and whether the persister
+// has ended. The persister cannot say so itself, since it waits for the commit.
+// begin and end are the persister's; anybody may ask.
 type Watch struct {
 	began atomic.Pointer[time.Time] // nil when no commit is running
-	quit  chan struct{}
+	once  sync.Once
+	over  chan struct{} // closed when nobody is answered any more
+	why   error         // written before over is closed
 }
+
+// NewWatch returns the watch of a persister to come.
+func NewWatch() *Watch { return &Watch{over: make(chan struct{})} }
 
 // Stalled reports whether a commit takes so long that nothing new should wait
 // behind it.
@@ -44,16 +50,33 @@ func (w *Watch) begin() {
 
 func (w *Watch) end() { w.began.Store(nil) }
 
+// Over says, once, that the persister will answer nobody any more. The persister
+// does so when it has stopped, and its supervisor when it has failed.
+func (w *Watch) Over(why error) {
+	w.once.Do(func() {
+		w.why = why
+		close(w.over)
+	})
+}
+
+// ended returns why nobody is answered any more, or nil.
+func (w *Watch) ended() error {
+	select {
+	case <-w.over:
+		return w.why
+	default:
+		return nil
+	}
+}
+
 // start looks at the commit each second and calls failed, once, when it is hopeless.
 func (w *Watch) start(failed func(error)) {
-	quit := make(chan struct{})
-	w.quit = quit
 	go func() {
 		tick := time.NewTicker(time.Second)
 		defer tick.Stop()
 		for {
 			select {
-			case <-quit:
+			case <-w.over:
 				return
 			case <-tick.C:
 			}
@@ -64,5 +87,3 @@ func (w *Watch) start(failed func(error)) {
 		}
 	}()
 }
-
-func (w *Watch) stop() { close(w.quit) }

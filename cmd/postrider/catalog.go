@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"net"
+	"net/url"
 	"slices"
 	"strconv"
 
@@ -135,5 +136,6 @@ func ownAddress(host string, port int) string {
 			host = "::1"
 		}
 	}
-	return "http://" + net.JoinHostPort(host, strconv.Itoa(port))
+	// The zone of an address has to be written in another way in a URL.
+	return (&url.URL{Scheme: "http", Host: net.JoinHostPort(host, strconv.Itoa(port))}).String()
 }

@@ -202,7 +202,7 @@ func request(ctx context.Context, method, url, body string, headers ...string) (
 	return answer{response.StatusCode, response.Header, string(b)}, err
 }
 
-func send1(t *testing.T, method, url, body string, headers ...string) answer {
+func ask(t *testing.T, method, url, body string, headers ...string) answer {
 	t.Helper()
 	a, err := request(t.Context(), method, url, body, headers...)
 	if err != nil {
@@ -213,7 +213,7 @@ func send1(t *testing.T, method, url, body string, headers ...string) answer {
 
 func get(t *testing.T, url string, into any) {
 	t.Helper()
-	a := send1(t, http.MethodGet, url, "")
+	a := ask(t, http.MethodGet, url, "")
 	if a.status != http.StatusOK {
 		t.Fatalf("GET %s = %d %s, want 200", url, a.status, a.body)
 	}
@@ -223,7 +223,7 @@ func get(t *testing.T, url string, into any) {
 // post sends a body that must be accepted and returns the id it was given.
 func post(t *testing.T, url, body string, headers ...string) string {
 	t.Helper()
-	a := send1(t, http.MethodPost, url, body, headers...)
+	a := ask(t, http.MethodPost, url, body, headers...)
 	if a.status/100 != 2 {
 		t.Fatalf("POST %s %s = %d %s, want 2xx", url, body, a.status, a.body)
 	}
@@ -326,7 +326,7 @@ type fakeGateway struct {
 	arrivals []*arrival
 }
 
-// gateway starts one. answer returns the status to answer with, or 0 to break
+// newGateway starts one. answer returns the status to answer with, or 0 to break
 // the connection; it may wait, until the request's context ends.
 func newGateway(t *testing.T, answer func(r *http.Request) int) *fakeGateway {
 	t.Helper()
@@ -416,4 +416,10 @@ func freePort(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return port
+}
+
+// stored reports whether there is a store.
+func stored(path string) bool {
+	_, err := os.Stat(filepath.Join(path, "store.json"))
+	return err == nil
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/go-json-experiment/json"
@@ -16,6 +17,11 @@ import (
 
 // maxAnswer bounds what is read of an answer.
 const maxAnswer = 64 << 10
+
+// idleTimeout is less than the five seconds after which common servers close a
+// connection that nobody uses: the propagator's default interval is the same
+// five, and what meets a connection being closed is lost.
+const idleTimeout = 4 * time.Second
 
 // poster posts JSON to a Postrider, ours or another: the propagator's events and
 // the messages of the send command.
@@ -26,7 +32,7 @@ type poster struct {
 }
 
 func newPoster(url, key string) *poster {
-	transport := &http.Transport{DisableCompression: true, MaxResponseHeaderBytes: maxAnswer}
+	transport := &http.Transport{DisableCompression: true, MaxResponseHeaderBytes: maxAnswer, IdleConnTimeout: idleTimeout}
 	return &poster{url: url, key: key, client: &http.Client{
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

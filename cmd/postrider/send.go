@@ -63,7 +63,11 @@ func readKey(file string) (string, error) {
 }
 
 func send(c *cobra.Command, p *poster, gateway, text, idempotency string) error {
-	body, err := json.Marshal(map[string]string{"message": text, "gateway": gateway})
+	// Repeated with the same idempotency key it must be the same to the byte.
+	body, err := json.Marshal(struct {
+		Message string `json:"message"`
+		Gateway string `json:"gateway"`
+	}{text, gateway})
 	if err != nil {
 		return usageError{errors.New("the text is not UTF-8")}
 	}

@@ -285,7 +285,7 @@ func (s *Store) begin() *transaction {
 			boot:     boot,
 			bootTime: since,
 			next:     s.newest.next,
-			wall:     s.options.Clock.Wall(),
+			wall:     s.options.Clock.Wall().Truncate(time.Millisecond).UTC(), // as it is stored
 		},
 	}
 }

@@ -67,28 +67,33 @@ func (t *transaction) claim(o *data.Begin, l *lane, c data.Claim) error {
 	if err != nil {
 		return err
 	}
-	if m != nil && m.lane != l.number || len(l.flying) >= maxFlying {
+	if m == nil { // ended so long ago that it was deleted
+		return t.passReady(l, c.Ref)
+	}
+	if m.lane != l.number || len(l.flying) >= maxFlying || t.tooEarly(m, c) {
 		return nil
 	}
-	if err := t.passReady(l, c.Ref); err != nil {
+	err = t.beginAttempt(l, m, c)
+	if err != nil && !errors.Is(err, data.ErrConflict) {
 		return err
 	}
-	if m == nil || t.tooEarly(m, c) {
+	if err == nil {
+		o.Granted = append(o.Granted, grant(l, m, c, t.marker.time))
+		if m.long {
+			m.Text = "" // not kept while the attempt is under way
+		}
+	}
+	if m.State == data.Queued {
 		return nil
 	}
-	if err := t.beginAttempt(l, m, c); errors.Is(err, data.ErrConflict) {
-		return nil
-	} else if err != nil {
-		return err
-	}
-	granted := data.Granted{Message: m.Message, Number: c.Ref.Number, Began: t.marker.time}
-	granted.Message.Gateway = o.Gateway
-	granted.Message.Attempts = slices.Clip(m.Attempts) // settling appends to it
-	o.Granted = append(o.Granted, granted)
-	if m.long {
-		m.Text = "" // not kept while the attempt is under way
-	}
-	return nil
+	return t.passReady(l, c.Ref)
+}
+
+func grant(l *lane, m *message, c data.Claim, began data.StoreTime) data.Granted {
+	g := data.Granted{Message: m.Message, Number: c.Ref.Number, Began: began}
+	g.Message.Gateway = l.gateway
+	g.Message.Attempts = slices.Clip(m.Attempts) // settling appends to it
+	return g
 }
 
 // tooEarly holds back what was waiting when the store was opened in doubt.
@@ -124,9 +129,8 @@ func (t *transaction) leave(l *lane, p place) error {
 	return t.delete(waitingKey(l.number, p))
 }
 
-// passReady moves the head of the ready queue behind a reference that a lane
-// took from it, granted or not: one that is not granted was cancelled, or taken
-// before. With its last reference a run is done. A reference taken before its
+// passReady moves the head of the ready queue behind a reference to a message
+// that is not queued any more: taken now or before, or cancelled. With its last reference a run is done. A reference taken before its
 // turn leaves the head where it is, or those before it would be lost from sight.
 func (t *transaction) passReady(l *lane, r data.Ref) error {
 	if r.Run == 0 || r.ID > r.Run || r.Prior >= max(l.ready, 1) {

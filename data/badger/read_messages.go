@@ -30,20 +30,15 @@ func (r *reader) lane(number uint32) (*lane, error) {
 		return l, nil
 	}
 	k := laneKey(number)
+	l := &lane{number: number}
 	item, err := r.txn.Get(k)
-	var l *lane
-	switch {
-	case errors.Is(err, badger.ErrKeyNotFound):
-		l = &lane{number: number}
-	case err != nil:
-		return nil, err
-	default:
+	if err == nil {
 		err = item.Value(func(v []byte) error {
 			l, err = decodeLane(k, v)
 			return err
 		})
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, badger.ErrKeyNotFound) {
 		return nil, err
 	}
 	r.lanes[number] = l

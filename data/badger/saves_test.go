@@ -121,6 +121,7 @@ func TestBatchOfManyTransactions(t *testing.T) {
 // TestNothingIsTooBigForBadger drives every kind of operation to where its
 // price says that it fits, and beyond.
 func TestNothingIsTooBigForBadger(t *testing.T) {
+	long, half := strings.Repeat("x", inlineText+1), strings.Repeat("x", maxEventsValue/2+1)
 	tests := map[string]func(n int) *data.Save{
 		"empty messages for one gateway": func(n int) *data.Save {
 			return &data.Save{Messages: make([]data.NewMessage, n)}
@@ -135,7 +136,7 @@ func TestNothingIsTooBigForBadger(t *testing.T) {
 		"long texts": func(n int) *data.Save {
 			o := &data.Save{}
 			for i := range n {
-				o.Messages = append(o.Messages, data.NewMessage{Gateway: fmt.Sprint(i % 3), Text: strings.Repeat("x", inlineText+1)})
+				o.Messages = append(o.Messages, data.NewMessage{Gateway: fmt.Sprint(i % 3), Text: long})
 			}
 			return o
 		},
@@ -143,7 +144,7 @@ func TestNothingIsTooBigForBadger(t *testing.T) {
 		"events that fill half a value": func(n int) *data.Save {
 			o := &data.Save{}
 			for range n {
-				o.Events = append(o.Events, data.NewEvent{Payload: strings.Repeat("x", maxEventsValue/2+1)})
+				o.Events = append(o.Events, data.NewEvent{Payload: half})
 			}
 			return o
 		},

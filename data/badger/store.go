@@ -99,50 +99,54 @@ type Store struct {
 // if the process had never ended: attempts that were under way are settled as
 // unknown. The errors are [data.ErrInUse], [data.ErrDamaged],
 // [data.ErrNewerFormat], [data.ErrNoSpace], or of the file system.
-func Open(o Options) (s *Store, err error) {
+func Open(o Options) (*Store, error) {
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	if o.Memtable == 0 {
 		o.Memtable = DefaultMemtable
 	}
-	s = &Store{
+	s := &Store{
 		options: o,
 		flights: make(map[data.ID]*message),
 		byName:  make(map[string]*lane),
 		failed:  make(chan struct{}),
 		stop:    make(chan struct{}),
 	}
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("open store in %s: %w", o.Path, errors.Join(err, s.release()))
-		}
-	}()
-	if err := os.MkdirAll(o.Path, 0o700); err != nil {
-		return nil, err
-	}
-	if s.lockf, err = lock(o.Path); err != nil {
-		return nil, err
-	}
-	left, err := free(o.Path)
-	if err != nil {
-		return nil, err
-	}
-	if left < o.MinFree {
-		return nil, fmt.Errorf("%d MiB are free and %d MiB must be: %w", left>>20, o.MinFree>>20, data.ErrNoSpace)
-	}
-	acknowledged, err := s.prepare()
-	if err != nil {
-		return nil, err
-	}
-	if err := s.openBadger(); err != nil {
-		return nil, err
-	}
-	if err := s.recover(acknowledged); err != nil {
-		return nil, classify(err)
+	if err := s.open(); err != nil {
+		return nil, fmt.Errorf("open store in %s: %w", o.Path, errors.Join(err, s.release()))
 	}
 	s.watching.Go(s.watch)
 	return s, nil
+}
+
+// open does the work of Open; what it leaves behind when it fails is released.
+func (s *Store) open() (err error) {
+	o := s.options
+	if err := os.MkdirAll(o.Path, 0o700); err != nil {
+		return err
+	}
+	if s.lockf, err = lock(o.Path); err != nil {
+		return err
+	}
+	left, err := free(o.Path)
+	if err != nil {
+		return err
+	}
+	if left < o.MinFree {
+		return fmt.Errorf("%d MiB are free and %d MiB must be: %w", left>>20, o.MinFree>>20, data.ErrNoSpace)
+	}
+	acknowledged, err := s.prepare()
+	if err != nil {
+		return err
+	}
+	if err := s.openBadger(); err != nil {
+		return err
+	}
+	if err := s.recover(acknowledged); err != nil {
+		return classify(err)
+	}
+	return nil
 }
 
 func (s *Store) path(name string) string { return filepath.Join(s.options.Path, name) }
@@ -217,7 +221,7 @@ func (s *Store) openBadger() (err error) {
 		WithCompression(options.None).
 		WithBlockCacheSize(0).
 		WithIndexCacheSize(32 << 20).
-		WithChecksumVerificationMode(options.OnTableAndBlockRead).
+		WithChecksumVerificationMode(options.OnBlockRead).
 		WithExternalMagic(schema).
 		WithMetricsEnabled(false).
 		WithLogger(badgerLog{s})
@@ -227,9 +231,14 @@ func (s *Store) openBadger() (err error) {
 			err = fmt.Errorf("badger: %v: %w", r, data.ErrDamaged)
 		}
 	}()
-	if s.db, err = badger.Open(o); err != nil {
+	if err := checkFiles(dir, o); err != nil {
 		return classify(err)
 	}
+	db, err := badger.Open(o)
+	if err != nil {
+		return classify(err) // what it returns then cannot be closed
+	}
+	s.db = db
 	// Badger goes on without a table that it cannot read, and only logs it.
 	if err := s.Err(); err != nil {
 		return fmt.Errorf("%w: %w", data.ErrDamaged, err)

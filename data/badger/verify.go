@@ -20,7 +20,18 @@ func (s *Store) Verify() error {
 	err := s.db.View(func(txn *badger.Txn) error {
 		return errors.Join(v.lanes(txn), v.placements(txn), v.messages(txn), v.events(txn))
 	})
-	return errors.Join(err, v.totals(), s.db.VerifyChecksum())
+	return errors.Join(err, v.totals(), s.verifyTables())
+}
+
+// verifyTables has Badger compare the checksums of its tables. It panics where
+// one is wrong.
+func (s *Store) verifyTables() (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("verify tables: %v: %w", r, data.ErrDamaged)
+		}
+	}()
+	return s.db.VerifyChecksum()
 }
 
 type placed struct {

@@ -1,0 +1,378 @@
+package gateway
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/postrider/postrider/data"
+)
+
+func ref(id, number int, due data.StoreTime) data.Ref {
+	return data.Ref{ID: data.ID(id), Number: number, Due: due}
+}
+
+func ids(refs []data.Ref) []data.ID {
+	list := make([]data.ID, len(refs))
+	for i, r := range refs {
+		list[i] = r.ID
+	}
+	return list
+}
+
+// filled returns a schedule that has loaded these queues whole.
+func filled(limit int, notBefore data.StoreTime, ready, waiting []data.Ref) *schedule {
+	s := newSchedule(limit, notBefore)
+	for range 2 {
+		l, _ := s.wants()
+		if l.waiting {
+			s.loaded(l, waiting, false)
+		} else {
+			s.loaded(l, ready, false)
+		}
+	}
+	return s
+}
+
+func TestScheduleNext(t *testing.T) {
+	first := []data.Ref{ref(1, 1, 0), ref(2, 1, 0), ref(3, 1, 0)}
+	later := []data.Ref{ref(11, 2, 10), ref(12, 2, 20), ref(13, 3, 30)}
+	for _, c := range []struct {
+		name           string
+		limit          int
+		notBefore      data.StoreTime
+		ready, waiting []data.Ref
+		now            data.StoreTime
+		claims         []data.ID
+		wake           data.StoreTime
+	}{
+		{"nothing", 4, 0, nil, nil, 5, nil, data.Never},
+		{"first attempts in order", 4, 0, first, nil, 5, []data.ID{1, 2, 3}, data.Never},
+		{"as many as the limit", 2, 0, first, later, 5, []data.ID{1, 2}, data.Never},
+		{"one before due", 4, 0, nil, later, 9, nil, 10},
+		{"due", 4, 0, nil, later, 10, []data.ID{11}, 20},
+		{"all due", 4, 0, nil, later, 30, []data.ID{11, 12, 13}, data.Never},
+		{"turns", 6, 0, first, later, 30, []data.ID{1, 11, 2, 12, 3, 13}, data.Never},
+		{"turns as far as they are due", 6, 0, first, later, 10, []data.ID{1, 11, 2, 3}, 20},
+		{"held back after a restart", 6, 25, first, later, 24, []data.ID{1, 2, 3}, 25},
+		{"held back no longer", 6, 25, nil, later, 25, []data.ID{11, 12}, 30},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			claims, wake := filled(c.limit, c.notBefore, c.ready, c.waiting).next(c.now)
+			if got := ids(claims); !slices.Equal(got, c.claims) || wake != c.wake {
+				t.Errorf("next(%d) = %v, %d; want %v, %d", c.now, got, wake, c.claims, c.wake)
+			}
+		})
+	}
+}
+
+// However few may be sent at once, neither queue keeps the other waiting.
+func TestScheduleTurnsWithOneSlot(t *testing.T) {
+	s := filled(1, 0, []data.Ref{ref(1, 1, 0), ref(2, 1, 0)}, []data.Ref{ref(11, 2, 1), ref(12, 2, 1)})
+	var got []data.ID
+	for range 4 {
+		claims, _ := s.next(5)
+		if len(claims) != 1 {
+			t.Fatalf("next(5) = %v; want one claim", claims)
+		}
+		got = append(got, claims[0].ID)
+		s.began(claims[0].ID, claims[0].Number)
+		s.ended(claims[0].ID, claims[0].Number)
+	}
+	if want := []data.ID{1, 11, 2, 12}; !slices.Equal(got, want) {
+		t.Errorf("claims = %v; want %v", got, want)
+	}
+}
+
+// Messages that arrive without a pause must not keep retries from being loaded.
+func TestScheduleLoadsTakeTurns(t *testing.T) {
+	s := newSchedule(1, 0)
+	waiting := 0
+	for range 10 {
+		l, ok := s.wants()
+		if !ok {
+			t.Fatal("wants() = nothing; want a load")
+		}
+		s.accepted()
+		if l.waiting {
+			waiting++
+		}
+		s.loaded(l, nil, true)
+	}
+	if waiting != 5 {
+		t.Errorf("%d of 10 loads were of the waiting queue; want 5", waiting)
+	}
+}
+
+// An earlier incarnation's request may be thought under way when its message
+// waits already: the next attempt is not to be forgotten for that.
+func TestScheduleBelievesTheStore(t *testing.T) {
+	s := newSchedule(4, 0)
+	s.began(1, 1)
+	for range 2 {
+		l, _ := s.wants()
+		if l.waiting {
+			s.loaded(l, []data.Ref{ref(1, 2, 10)}, false)
+		} else {
+			s.loaded(l, []data.Ref{ref(1, 1, 0)}, false)
+		}
+	}
+	claims, wake := s.next(9)
+	if len(claims) > 0 || wake != 10 {
+		t.Errorf("next(9) = %v, %d; want none, 10", claims, wake)
+	}
+	if claims, _ = s.next(10); !slices.Equal(claims, []data.Ref{ref(1, 2, 10)}) {
+		t.Errorf("next(10) = %v; want the second attempt", claims)
+	}
+}
+
+// A result that comes late must not hide the attempt that is under way now.
+func TestScheduleLateEnd(t *testing.T) {
+	s := newSchedule(1, 0)
+	s.began(1, 2)
+	s.ended(1, 1)
+	if s.quiet() {
+		t.Error("quiet after the end of an earlier attempt; want attempt 2 under way")
+	}
+	if s.ended(1, 2); !s.quiet() {
+		t.Error("not quiet after the end of the attempt under way")
+	}
+}
+
+func TestSchedulePaused(t *testing.T) {
+	s := filled(4, 0, []data.Ref{ref(1, 1, 0)}, []data.Ref{ref(2, 2, 5)})
+	s.paused = true
+	s.accepted()
+	if claims, wake := s.next(10); len(claims) > 0 || wake != data.Never {
+		t.Errorf("next(10) = %v, %d; want nothing while paused", claims, wake)
+	}
+	if l, ok := s.wants(); ok {
+		t.Errorf("wants() = %+v; want nothing while paused", l)
+	}
+}
+
+// history drives a schedule against a store in an order that rapid chooses: what
+// was asked is done later, and what was done is heard of later still.
+type history struct {
+	*rapid.T
+	s       *schedule
+	store   *memory
+	now     data.StoreTime
+	wake    data.StoreTime
+	policy  data.Policy
+	load    *loaded // asked, and once it has an answer, answered
+	read    bool
+	asked   []recorded // in the persister's mailbox
+	done    []recorded // in the lane's
+	wakes   int
+	flights []data.Granted
+	failing int // percent
+}
+
+func (h *history) advance() {
+	claims, wake := h.s.next(h.now)
+	h.wake = wake
+	if len(claims) > 0 {
+		begin := &data.Begin{}
+		for _, r := range claims {
+			if h.s.dueAt(r) > h.now {
+				h.Fatalf("next(%d) claims %+v before it is due", h.now, r)
+			}
+			if slices.ContainsFunc(h.flights, func(g data.Granted) bool { return g.Message.ID == r.ID && g.Number >= r.Number }) {
+				h.Fatalf("next(%d) claims %+v, which is being sent", h.now, r)
+			}
+			begin.Claims = append(begin.Claims, data.Claim{Ref: r, Policy: h.policy})
+		}
+		h.asked = append(h.asked, recorded{begin: begin})
+	}
+	if n := len(h.s.claimed) + len(h.s.flying); n > h.s.limit {
+		h.Fatalf("%d claimed and under way; want at most %d", n, h.s.limit)
+	}
+	if l, ok := h.s.wants(); ok {
+		if h.load != nil {
+			h.Fatalf("wants() = %+v while a load is under way", l)
+		}
+		h.load, h.read = &loaded{load: l}, false
+	}
+}
+
+// The steps return whether there was something to do.
+
+func (h *history) readStep() bool {
+	if h.load == nil || h.read {
+		return false
+	}
+	h.read = true
+	if l := h.load.load; l.waiting {
+		h.load.refs, h.load.more, _ = h.store.Waiting("", l.after, l.limit)
+	} else {
+		h.load.refs, h.load.more, _ = h.store.Ready("", l.after.ID, l.limit)
+	}
+	return true
+}
+
+func (h *history) loadedStep() bool {
+	if h.load == nil || !h.read {
+		return false
+	}
+	m := h.load
+	h.load = nil
+	h.s.loaded(m.load, m.refs, m.more)
+	h.advance()
+	return true
+}
+
+func (h *history) commitStep() bool {
+	if len(h.asked) == 0 {
+		return false
+	}
+	m := h.asked[0]
+	h.asked = h.asked[1:]
+	h.store.commit(m.begin, m.settles, h.now)
+	h.done = append(h.done, m)
+	return true
+}
+
+func (h *history) recordedStep() bool {
+	if len(h.done) == 0 {
+		return false
+	}
+	m := h.done[0]
+	h.done = h.done[1:]
+	for _, o := range m.settles {
+		if o.Err == nil && o.Next.State == data.Waiting {
+			h.s.returns(data.Ref{ID: o.ID, Number: o.Number + 1, Due: o.Next.Due})
+		}
+	}
+	if m.begin != nil {
+		granted := m.begin.Granted
+		for _, c := range m.begin.Claims {
+			if len(granted) > 0 && granted[0].Message.ID == c.Ref.ID && granted[0].Number == c.Ref.Number {
+				h.s.began(c.Ref.ID, c.Ref.Number)
+				h.flights = append(h.flights, granted[0])
+				granted = granted[1:]
+				continue
+			}
+			h.s.refused(c.Ref)
+		}
+	}
+	h.advance()
+	return true
+}
+
+func (h *history) endStep() bool {
+	if len(h.flights) == 0 {
+		return false
+	}
+	g := h.flights[0]
+	h.flights = h.flights[1:]
+	o := &data.Settle{ID: g.Message.ID, Number: g.Number, Ended: h.now, Result: data.Result{Outcome: data.OutcomeDelivered}}
+	if int(g.Message.ID)*7%100 < h.failing {
+		o.Result.Outcome = data.OutcomeTemporary
+	}
+	h.s.ended(o.ID, o.Number)
+	h.asked = append(h.asked, recorded{settles: []*data.Settle{o}})
+	h.advance()
+	return true
+}
+
+func (h *history) wakeStep() bool {
+	if h.wakes == 0 {
+		return false
+	}
+	h.wakes = 0
+	h.s.accepted()
+	h.advance()
+	return true
+}
+
+// finish lets everything happen that will, and time pass only when nothing does.
+func (h *history) finish() {
+	for range 1_000_000 {
+		switch {
+		case h.wakeStep(), h.readStep(), h.loadedStep(), h.commitStep(), h.recordedStep(), h.endStep():
+		case h.wake != data.Never:
+			h.now = max(h.now, h.wake)
+			h.advance()
+		default:
+			return
+		}
+	}
+	h.Fatal("it does not come to rest")
+}
+
+func TestScheduleStrandsNothing(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		h := &history{
+			T:       r,
+			s:       newSchedule(rapid.SampledFrom([]int{1, 2, 16, 700}).Draw(r, "limit"), 0),
+			store:   newMemory(t),
+			wake:    data.Never,
+			policy:  data.Policy{MaxAttempts: 3, Interval: 60},
+			failing: rapid.SampledFrom([]int{0, 50, 100}).Draw(r, "failing"),
+		}
+		h.store.accept(rapid.SampledFrom([]int{0, 3, 2000}).Draw(r, "backlog"))
+		h.advance()
+		accepted := func() bool {
+			h.store.accept(rapid.SampledFrom([]int{1, 5, 300}).Draw(r, "messages"))
+			h.wakes++
+			return true
+		}
+		cancelled := func() bool {
+			if n := len(h.store.messages); n > 0 {
+				h.store.cancel(data.ID(rapid.IntRange(1, n).Draw(r, "cancel")))
+			}
+			return true
+		}
+		passed := func() bool {
+			h.now += data.StoreTime(rapid.SampledFrom([]int{1, 30, 61}).Draw(r, "time"))
+			h.advance()
+			return true
+		}
+		// Some steps more often than others.
+		steps := []func() bool{
+			h.readStep, h.loadedStep, h.commitStep, h.commitStep, h.recordedStep, h.recordedStep,
+			h.endStep, h.endStep, h.endStep, h.wakeStep, accepted, cancelled, passed,
+		}
+		for _, i := range rapid.SliceOfN(rapid.IntRange(0, len(steps)-1), 0, 400).Draw(r, "steps") {
+			steps[i]()
+		}
+		h.finish()
+		if left := h.store.unfinished(); len(left) > 0 {
+			m := h.store.message(left[0])
+			r.Fatalf("%d messages are stranded, the first is %d: %s, attempt %d, due %d", len(left), m.ID, m.State, m.NextNumber(), m.Due)
+		}
+		if !h.s.idle() {
+			r.Fatal("not idle though every message has ended")
+		}
+	})
+}
+
+// A lane that comes back reads what its last incarnation left in any state.
+func TestScheduleAfterRestart(t *testing.T) {
+	store := newMemory(t)
+	store.accept(3)
+	store.commit(&data.Begin{Claims: []data.Claim{
+		{Ref: ref(1, 1, 0), Policy: data.Policy{MaxAttempts: 3}},
+		{Ref: ref(2, 1, 0), Policy: data.Policy{MaxAttempts: 3, Interval: time.Minute}},
+	}}, nil, 0)
+	store.commit(nil, []*data.Settle{{ID: 2, Number: 1, Ended: 5, Result: data.Result{Outcome: data.OutcomeTemporary}}}, 5)
+	s := newSchedule(4, 0)
+	s.began(1, 1)
+	for range 2 {
+		l, _ := s.wants()
+		if l.waiting {
+			refs, more, _ := store.Waiting("", l.after, l.limit)
+			s.loaded(l, refs, more)
+		} else {
+			refs, more, _ := store.Ready("", l.after.ID, l.limit)
+			s.loaded(l, refs, more)
+		}
+	}
+	claims, wake := s.next(10)
+	if got := ids(claims); !slices.Equal(got, []data.ID{3}) || wake != 5+data.StoreTime(time.Minute) {
+		t.Errorf("next(10) = %v, %d; want message 3, and to wake for message 2", got, wake)
+	}
+}

@@ -1,0 +1,177 @@
+package gateway
+
+import (
+	"cmp"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/postrider/postrider/data"
+)
+
+// errBroken is what reads of a memory store fail with.
+var errBroken = errors.New("broken")
+
+// memory is the store of one lane. It follows the rules of data.Message and
+// data.Policy, and checks the promises on every attempt that it grants.
+type memory struct {
+	t testing.TB
+
+	mu       sync.Mutex
+	messages map[data.ID]*data.Message
+	flying   map[data.ID]data.InFlight
+	refused  int // claims
+	late     int // settles
+	broken   int // reads that will fail
+	reads    int
+}
+
+func newMemory(t testing.TB) *memory {
+	return &memory{t: t, messages: make(map[data.ID]*data.Message), flying: make(map[data.ID]data.InFlight)}
+}
+
+// accept stores n messages and returns the id of the first.
+func (s *memory) accept(n int) data.ID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	first := data.ID(len(s.messages) + 1)
+	for i := range data.ID(n) {
+		s.messages[first+i] = &data.Message{ID: first + i, State: data.Queued}
+	}
+	return first
+}
+
+// cancel takes a message back if it can.
+func (s *memory) cancel(id data.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_ = s.messages[id].Cancel()
+}
+
+// commit is what the persister and the store do with a record.
+func (s *memory) commit(begin *data.Begin, settles []*data.Settle, now data.StoreTime) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, o := range settles {
+		s.settle(o)
+	}
+	if begin == nil {
+		return
+	}
+	for _, c := range begin.Claims {
+		m := s.messages[c.Ref.ID]
+		if err := m.Begin(c.Ref.Number, now); err != nil {
+			s.refused++
+			continue
+		}
+		s.check(m, c, now)
+		s.flying[m.ID] = data.InFlight{ID: m.ID, Number: c.Ref.Number, Began: now, Policy: c.Policy}
+		begin.Granted = append(begin.Granted, data.Granted{Message: *m, Number: c.Ref.Number, Began: now})
+	}
+}
+
+func (s *memory) settle(o *data.Settle) {
+	f, ok := s.flying[o.ID]
+	if !ok || f.Number != o.Number {
+		s.late++
+		o.Err = data.ErrConflict
+		return
+	}
+	m := s.messages[o.ID]
+	a := data.Attempt{Number: o.Number, Began: f.Began, Ended: max(o.Ended, f.Began), Result: o.Result}
+	o.Next = f.Policy.After(a)
+	if o.Err = m.Settle(a, o.Next); o.Err == nil {
+		delete(s.flying, o.ID)
+	}
+}
+
+// check fails the test when an attempt breaks a promise.
+func (s *memory) check(m *data.Message, c data.Claim, now data.StoreTime) {
+	if c.Ref.Number > c.Policy.MaxAttempts {
+		s.t.Errorf("message %d: attempt %d of %d began", m.ID, c.Ref.Number, c.Policy.MaxAttempts)
+	}
+	if n := len(m.Attempts); n > 0 {
+		if gap := now.Sub(m.Attempts[n-1].Ended); gap < c.Policy.Interval {
+			s.t.Errorf("message %d: attempt %d began %v after the end of the one before; want at least %v", m.ID, c.Ref.Number, gap, c.Policy.Interval)
+		}
+	}
+}
+
+func (s *memory) read() error {
+	s.reads++
+	if s.broken > 0 {
+		s.broken--
+		return errBroken
+	}
+	return nil
+}
+
+func (s *memory) Lane(string) (data.Lane, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return data.Lane{InFlight: slices.Collect(maps.Values(s.flying))}, s.read()
+}
+
+// Ready names every message behind the first queued one, whatever became of it:
+// so does the real store.
+func (s *memory) Ready(_ string, after data.ID, limit int) (refs []data.Ref, more bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.read(); err != nil {
+		return nil, false, err
+	}
+	head := data.ID(1)
+	for head <= data.ID(len(s.messages)) && s.messages[head].State != data.Queued {
+		head++
+	}
+	for id := max(after+1, head); id <= data.ID(len(s.messages)); id++ {
+		if len(refs) == limit {
+			return refs, true, nil
+		}
+		refs = append(refs, data.Ref{ID: id, Number: 1})
+	}
+	return refs, false, nil
+}
+
+func (s *memory) Waiting(_ string, after data.Ref, limit int) (refs []data.Ref, more bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.read(); err != nil {
+		return nil, false, err
+	}
+	for _, m := range s.messages {
+		r := data.Ref{ID: m.ID, Number: m.NextNumber(), Due: m.Due}
+		if m.State == data.Waiting && (after.ID == 0 || compare(r, after) > 0) {
+			refs = append(refs, r)
+		}
+	}
+	slices.SortFunc(refs, compare)
+	if len(refs) > limit {
+		return refs[:limit], true, nil
+	}
+	return refs, false, nil
+}
+
+// unfinished lists the messages that have not ended.
+func (s *memory) unfinished() (ids []data.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, m := range s.messages {
+		if !m.State.Final() {
+			ids = append(ids, id)
+		}
+	}
+	slices.SortFunc(ids, cmp.Compare)
+	return ids
+}
+
+// message returns a copy of a message.
+func (s *memory) message(id data.ID) data.Message {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := *s.messages[id]
+	m.Attempts = slices.Clone(m.Attempts)
+	return m
+}

@@ -1,0 +1,196 @@
+package badger
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/postrider/postrider/data"
+)
+
+// logOf returns the newest memtable log of a store, or the oldest.
+func logOf(t *testing.T, dir string, newest bool) string {
+	t.Helper()
+	logs, err := filepath.Glob(filepath.Join(dir, "badger", "*.mem"))
+	if err != nil || len(logs) == 0 {
+		t.Fatalf("there is no log, %v", err)
+	}
+	slices.Sort(logs)
+	if newest {
+		return logs[len(logs)-1]
+	}
+	return logs[0]
+}
+
+// cutLog takes away the last part of what a log holds.
+func cutLog(t *testing.T, path string, keep float64) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := len(b)
+	for used > 0 && b[used-1] == 0 {
+		used--
+	}
+	if err := os.Truncate(path, int64(float64(used)*keep)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestLossIsRefusedUntilItIsAccepted(t *testing.T) {
+	losses := map[string]func(t *testing.T, dir string){
+		"half of the log": func(t *testing.T, dir string) { cutLog(t, logOf(t, dir, true), 0.5) },
+		"the last byte":   func(t *testing.T, dir string) { cutLog(t, logOf(t, dir, true), 0.9999) },
+		"the whole log":   func(t *testing.T, dir string) { cutLog(t, logOf(t, dir, true), 0) },
+		"all of it":       func(t *testing.T, dir string) { remove(t, filepath.Join(dir, "badger")) },
+		"the number":      func(t *testing.T, dir string) { remove(t, filepath.Join(dir, "acknowledged")) },
+		"the stamp":       func(t *testing.T, dir string) { remove(t, filepath.Join(dir, "store.json")) },
+		"all but a number": func(t *testing.T, dir string) {
+			remove(t, filepath.Join(dir, "store.json"))
+			remove(t, filepath.Join(dir, "badger"))
+		},
+	}
+	for name, lose := range losses {
+		for _, fill := range []func(k *kept){
+			func(k *kept) { zoo(k) },
+			func(k *kept) { // only events: no lane is there to be made anew
+				for range 20 {
+					k.record(data.NewEvent{Type: "a"})
+				}
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				k := newKept(t)
+				fill(k)
+				greatest := k.newest.next - 1
+				dir := copyStore(t, k.options.Path)
+				lose(t, dir)
+				acceptLoss(t, k, dir, greatest)
+			})
+		}
+	}
+}
+
+func remove(t *testing.T, path string) {
+	t.Helper()
+	if err := os.RemoveAll(path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// acceptLoss opens what is left of a store and checks that it is sound, that no
+// id is given again, and that it opens without more ado from then on.
+func acceptLoss(t *testing.T, whole *kept, dir string, greatest data.ID) {
+	t.Helper()
+	k := &kept{t: t, options: optionsIn(dir, whole.machine())}
+	for range 2 {
+		s, err := Open(k.options)
+		wantErr(t, "Open", err, data.ErrDamaged)
+		if err == nil {
+			_ = s.Close()
+			return
+		}
+	}
+	k.options.AcceptLoss = true
+	k.open()
+	t.Cleanup(func() { k.close() })
+	k.verify()
+	for _, m := range k.every(data.MessageQuery{Limit: 1000}) {
+		if want := whole.message(m.ID); m.Text != want.Text || m.Gateway != want.Gateway {
+			t.Errorf("message %s is now %+v; it was %+v", m.ID, m, want)
+		}
+	}
+	k.options.AcceptLoss = false
+	k.reopen()
+	k.verify()
+	id := k.send("gateway_1", "new")
+	if event := k.record(data.NewEvent{}); id <= greatest || event <= greatest || id.Epoch() == 0 {
+		t.Errorf("new ids are %s and %s; want greater than %s", id, event, greatest)
+	}
+	k.reopen()
+	k.state(id, data.Queued)
+	for _, l := range []string{"gateway_1", "gateway_2"} {
+		k.begin(l, k.ready(l, 0, 100)...)
+		if left := k.ready(l, 0, 100); len(left) != 0 {
+			t.Errorf("%d of %s cannot be taken", len(left), l)
+		}
+	}
+	k.verify()
+}
+
+// TestEpochRisesAgain loses the very commits that told of the first loss.
+func TestEpochRisesAgain(t *testing.T) {
+	k := newKept(t)
+	seen := map[data.ID]bool{k.record(data.NewEvent{}): true}
+	for range 3 {
+		k.close()
+		remove(t, filepath.Join(k.options.Path, "badger"))
+		k.options.AcceptLoss = true
+		k.open()
+		k.options.AcceptLoss = false
+		for range 5 {
+			if id := k.record(data.NewEvent{}); seen[id] {
+				t.Fatalf("id %s was given twice", id)
+			} else {
+				seen[id] = true
+			}
+		}
+	}
+	k.verify()
+}
+
+// TestLossInTheMiddle takes away an older log, or its end, while later commits
+// are there in a newer one.
+func TestLossInTheMiddle(t *testing.T) {
+	k := newKept(t)
+	zoo(k)
+	k.send("gateway_lost", "a lane of which nothing else tells")
+	older := copyStore(t, k.options.Path)
+	// Starting on a log turns it into a table and begins a newer log.
+	k.close()
+	k.options.Path = copyStore(t, older)
+	k.open()
+	k.send("gateway_later", "behind the gap")
+	k.send("gateway_1", "behind the gap")
+	newer := copyStore(t, k.options.Path)
+	for _, name := range []string{"acknowledged", "badger/" + filepath.Base(logOf(t, newer, true))} {
+		if err := copyFile(filepath.Join(newer, name), filepath.Join(older, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	whole, err := contentOf(k.Store)
+	if got := found(copyStore(t, older)); got != whole || err != nil {
+		t.Fatalf("a store with two logs: %s, %v; want %s", got, err, whole)
+	}
+	for name, lose := range map[string]func(path string){
+		"deleted":   func(path string) { remove(t, path) },
+		"truncated": func(path string) { cutLog(t, path, 0.7) },
+		"emptied":   func(path string) { cutLog(t, path, 0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := copyStore(t, older)
+			lose(logOf(t, dir, false))
+			acceptLoss(t, k, dir, k.newest.next-1)
+		})
+	}
+}
+
+func TestFlightsOfLostMessagesAreForgotten(t *testing.T) {
+	k := newKept(t)
+	first := k.send("gateway_1", "a", "b")
+	k.begin("gateway_1", k.ready("gateway_1", 0, 2)...)
+	k.close()
+	k.options.AcceptLoss = true
+	k.open()
+	for _, id := range []data.ID{first, first + 1} {
+		m := k.message(id)
+		if opened, doubt := k.Resumed(); m.State != data.Waiting || m.Due != opened.Add(time.Minute) || !doubt {
+			t.Errorf("message %s is %+v; want it cut off", id, m)
+		}
+	}
+	k.verify()
+}

@@ -1,0 +1,369 @@
+package badger
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/postrider/postrider/data"
+)
+
+func ignoreNotFound(err error) error {
+	if errors.Is(err, data.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// model is what the store ought to be: the records in plain memory, moved by the
+// rules of package data.
+type model struct {
+	*kept
+	random   *rand.Rand
+	events   []data.Event
+	messages map[data.ID]*data.Message
+	flying   map[data.ID]data.Granted
+	keys     map[[32]byte]*data.Save
+	gateways []string
+}
+
+// TestStoreAgreesWithItsModel applies random batches, restarts, kills and clock
+// jumps, and compares every record after each restart. In the end it lets every
+// message end: nothing may be lost from sight.
+func TestStoreAgreesWithItsModel(t *testing.T) {
+	for seed := range uint64(6) {
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			t.Parallel()
+			m := &model{
+				kept:     newKept(t),
+				random:   rand.New(rand.NewPCG(seed, 7)),
+				messages: make(map[data.ID]*data.Message),
+				flying:   make(map[data.ID]data.Granted),
+				keys:     make(map[[32]byte]*data.Save),
+				gateways: []string{"gateway_1", "gateway_10", "g", "gateway_2"},
+			}
+			for range 60 {
+				m.step()
+			}
+			m.compare()
+			m.finish()
+			m.restart()
+		})
+	}
+}
+
+func (m *model) chance(percent int) bool { return m.random.IntN(100) < percent }
+
+func (m *model) step() {
+	switch {
+	case m.chance(8):
+		m.restart()
+	case m.chance(30):
+		m.machine().pass(time.Duration(m.random.Int64N(int64(2 * time.Minute))))
+	case m.chance(10):
+		m.machine().wall = m.machine().wall.AddDate(m.random.IntN(21)-10, 0, 0)
+	}
+	b := &data.Batch{}
+	m.addSettles(b)
+	m.addBegins(b)
+	m.addCancels(b)
+	for range m.random.IntN(4) {
+		b.Saves = append(b.Saves, m.newSave())
+	}
+	wall := m.machine().Wall().Truncate(time.Millisecond)
+	m.apply(b)
+	m.judge(b, wall)
+}
+
+func (m *model) text() string {
+	switch m.random.IntN(10) {
+	case 0:
+		return ""
+	case 1:
+		return strings.Repeat("long ", 200+m.random.IntN(1000))
+	}
+	return fmt.Sprintf("text %d é\x00", m.random.Uint32())
+}
+
+func (m *model) newSave() *data.Save {
+	o := &data.Save{}
+	for range m.random.IntN(4) {
+		o.Events = append(o.Events, data.NewEvent{Type: fmt.Sprint("type_", m.random.IntN(3)), Payload: m.text()})
+	}
+	for range m.random.IntN(5) {
+		n := data.NewMessage{Gateway: m.gateways[m.random.IntN(len(m.gateways))], Text: m.text()}
+		if len(o.Events) > 0 {
+			n.Event = m.random.IntN(len(o.Events) + 1)
+		}
+		o.Messages = append(o.Messages, n)
+	}
+	if m.chance(40) {
+		o.Key = &data.IdempotencyKey{Key: [32]byte{byte(m.random.IntN(20))}, Request: [32]byte{byte(m.random.IntN(2))}}
+	}
+	return o
+}
+
+func (m *model) addSettles(b *data.Batch) {
+	for _, id := range m.sorted() {
+		g, ok := m.flying[id]
+		if !ok || m.chance(50) {
+			continue
+		}
+		o := &data.Settle{Gateway: g.Message.Gateway, ID: id, Number: g.Number, Ended: m.Now()}
+		o.Result = []data.Result{delivered, refused, permanent, refused, {Outcome: data.OutcomeThrottled, Hint: 7 * time.Minute}}[m.random.IntN(5)]
+		b.Settles = append(b.Settles, o)
+		if m.chance(10) { // a late one
+			late := *o
+			b.Settles = append(b.Settles, &late)
+		}
+	}
+}
+
+func (m *model) sorted() []data.ID {
+	ids := make([]data.ID, 0, len(m.messages))
+	for id := range m.messages {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func (m *model) addBegins(b *data.Batch) {
+	for _, g := range m.gateways {
+		if m.chance(40) {
+			continue
+		}
+		refs := append(m.ready(g, 0, m.random.IntN(5)+1), m.waiting(g, data.Ref{}, m.random.IntN(5)+1)...)
+		if m.chance(20) {
+			m.random.Shuffle(len(refs), func(i, j int) { refs[i], refs[j] = refs[j], refs[i] })
+		}
+		o := &data.Begin{Gateway: g}
+		for _, r := range refs[:m.random.IntN(len(refs)+1)] {
+			if m.chance(3) {
+				r.Number += m.random.IntN(3) - 1
+			}
+			o.Claims = append(o.Claims, data.Claim{Ref: r, Policy: minute})
+		}
+		b.Begins = append(b.Begins, o)
+	}
+}
+
+func (m *model) addCancels(b *data.Batch) {
+	for _, id := range m.sorted() {
+		if m.chance(3) {
+			b.Cancels = append(b.Cancels, &data.Cancel{ID: id})
+		}
+	}
+}
+
+// judge compares the answers with what the model says, in the order in which
+// Apply promises to take them.
+func (m *model) judge(b *data.Batch, wall time.Time) {
+	m.t.Helper()
+	for _, o := range b.Settles {
+		m.judgeSettle(o)
+	}
+	for _, o := range b.Begins {
+		m.judgeBegin(o, wall)
+	}
+	for _, o := range b.Cancels {
+		if err := m.messages[o.ID].Cancel(); !errors.Is(o.Err, err) {
+			m.t.Errorf("cancel of %s = %v; want %v", o.ID, o.Err, err)
+		}
+	}
+	for _, o := range b.Saves {
+		m.judgeSave(o, wall)
+	}
+}
+
+func (m *model) judgeSettle(o *data.Settle) {
+	m.t.Helper()
+	g, ok := m.flying[o.ID]
+	if !ok {
+		wantErr(m.t, "a late settle", o.Err, data.ErrConflict)
+		return
+	}
+	a := data.Attempt{Number: o.Number, Began: g.Began, Ended: o.Ended, BeganAt: g.Message.DueAt, Result: o.Result}
+	next := minute.After(a)
+	if err := m.messages[o.ID].Settle(a, next); err != nil || o.Err != nil || o.Next != next {
+		m.t.Errorf("settle of %s = %v, %v; want %v, %v", o.ID, o.Next, o.Err, next, err)
+	}
+	delete(m.flying, o.ID)
+}
+
+func (m *model) judgeBegin(o *data.Begin, wall time.Time) {
+	m.t.Helper()
+	granted := slices.Clone(o.Granted)
+	for _, c := range o.Claims {
+		want := m.messages[c.Ref.ID]
+		if len(granted) == 0 || granted[0].Message.ID != c.Ref.ID {
+			opened, doubt := m.Resumed()
+			held := doubt && want.State == data.Waiting && m.Now() < opened.Add(minute.Interval)
+			if probe := *want; !held && probe.Begin(c.Ref.Number, m.Now()) == nil {
+				m.t.Errorf("claim %+v of %+v is not granted", c, want)
+			}
+			continue
+		}
+		g := granted[0]
+		granted = granted[1:]
+		if err := want.Begin(c.Ref.Number, g.Began); err != nil || g.Message.Text != want.Text || len(g.Message.Attempts) != len(want.Attempts) {
+			m.t.Errorf("claim %+v of %+v is granted as %+v: %v", c, want, g, err)
+		}
+		g.Message.DueAt = wall // the model keeps here when it began for people
+		m.flying[c.Ref.ID] = g
+	}
+	if len(granted) > 0 {
+		m.t.Errorf("granted and not claimed: %+v", granted)
+	}
+}
+
+func (m *model) judgeSave(o *data.Save, wall time.Time) {
+	m.t.Helper()
+	if o.Key != nil {
+		known := m.keys[o.Key.Key]
+		switch {
+		case known != nil && known.Key.Request != o.Key.Request:
+			wantErr(m.t, "a key used again", o.Err, data.ErrKeyReused)
+			return
+		case known != nil:
+			if !o.Repeated || o.First != known.First {
+				m.t.Errorf("a repeat is answered %+v; want %d", o, known.First)
+			}
+			return
+		}
+		m.keys[o.Key.Key] = o
+	}
+	if o.Err != nil || o.Repeated {
+		m.t.Errorf("save %+v; want it stored", o)
+	}
+	for i, e := range o.Events {
+		m.events = append(m.events, data.Event{ID: o.First + data.ID(i), Type: e.Type, Payload: e.Payload, ReceivedAt: wall})
+	}
+	// Where the ids of the messages begin is answered only if there are no events.
+	first := o.First
+	if len(o.Events) > 0 && len(o.Messages) > 0 {
+		first = m.firstMessageOf(o)
+	}
+	for i, n := range o.Messages {
+		id := first + data.ID(i)
+		if m.messages[id] != nil {
+			m.t.Fatalf("id %s was given twice", id)
+		}
+		w := &data.Message{ID: id, Gateway: n.Gateway, Text: n.Text, AcceptedAt: wall, State: data.Queued}
+		if n.Event > 0 {
+			w.Event = o.First + data.ID(n.Event-1)
+		}
+		m.messages[id] = w
+	}
+}
+
+// firstMessageOf asks the store: the least id of a message that the model does
+// not know. Saves are judged in the order of their ids.
+func (m *model) firstMessageOf(*data.Save) data.ID {
+	for _, w := range m.every(data.MessageQuery{Limit: 1000}) {
+		if m.messages[w.ID] == nil {
+			return w.ID
+		}
+	}
+	return 0
+}
+
+// restart closes the store, or kills it, and starts it on the same machine, after
+// a reboot, or with a clock that is off.
+func (m *model) restart() {
+	m.t.Helper()
+	killed := m.chance(50)
+	dir := m.options.Path
+	if killed {
+		dir = copyStore(m.t, dir)
+	}
+	m.close()
+	m.options.Path = dir
+	m.machine().pass(time.Duration(m.random.Int64N(int64(time.Minute))))
+	switch {
+	case m.chance(20):
+		m.machine().reboot(fmt.Sprint("boot-", m.random.Uint32()))
+	case m.chance(10):
+		m.machine().up -= time.Hour
+	}
+	m.open()
+	opened, _ := m.Resumed()
+	for id, g := range m.flying {
+		a := data.Attempt{Number: g.Number, Began: g.Began, Ended: opened, BeganAt: g.Message.DueAt}
+		a.Result = data.Result{Outcome: data.OutcomeUnknown, Cause: data.CauseCutOff}
+		if err := m.messages[id].Settle(a, minute.After(a)); err != nil {
+			m.t.Fatal(err)
+		}
+		delete(m.flying, id)
+	}
+	m.compare()
+}
+
+// compare checks every record and every count.
+func (m *model) compare() {
+	m.t.Helper()
+	m.verify()
+	got := m.everyEvent(data.EventQuery{Limit: 100})
+	if !slices.Equal(got, m.events) {
+		m.t.Errorf("%d events are stored, other than the %d accepted", len(got), len(m.events))
+	}
+	stored := m.every(data.MessageQuery{Limit: 100})
+	if !slices.Equal(idsOf(stored, messageID), m.sorted()) {
+		m.t.Errorf("%d messages are stored, other than the %d accepted", len(stored), len(m.messages))
+	}
+	counts := make(map[string]*[data.States]uint64)
+	for _, g := range m.gateways {
+		counts[g] = new([data.States]uint64)
+	}
+	for _, s := range stored {
+		w := *m.messages[s.ID]
+		counts[w.Gateway][w.State]++
+		if g, ok := m.flying[s.ID]; ok {
+			w.Attempts = append(slices.Clip(w.Attempts), data.Attempt{Number: g.Number, Began: g.Began, BeganAt: g.Message.DueAt})
+		}
+		s.DueAt = time.Time{}
+		if fmt.Sprintf("%+v", s) != fmt.Sprintf("%+v", w) {
+			m.t.Fatalf("stored is\n%+v; want\n%+v", s, w)
+		}
+	}
+	for g, want := range counts {
+		l, err := m.Lane(g)
+		if ignoreNotFound(err) != nil || l.Counts != *want {
+			m.t.Errorf("%s counts %v, %v; want %v", g, l.Counts, err, *want)
+		}
+	}
+}
+
+// finish delivers whatever the queues still lead to: then every message must
+// have ended.
+func (m *model) finish() {
+	m.t.Helper()
+	for range 200 {
+		b := &data.Batch{}
+		for _, id := range m.sorted() {
+			if g, ok := m.flying[id]; ok {
+				b.Settles = append(b.Settles, &data.Settle{Gateway: g.Message.Gateway, ID: id, Number: g.Number, Ended: m.Now(), Result: delivered})
+			}
+		}
+		for _, g := range m.gateways {
+			o := &data.Begin{Gateway: g}
+			for _, r := range append(m.ready(g, 0, 50), m.waiting(g, data.Ref{}, 50)...) {
+				o.Claims = append(o.Claims, data.Claim{Ref: r, Policy: minute})
+			}
+			b.Begins = append(b.Begins, o)
+		}
+		wall := m.machine().Wall().Truncate(time.Millisecond)
+		m.apply(b)
+		m.judge(b, wall)
+		m.machine().pass(time.Hour)
+	}
+	for _, w := range m.messages {
+		if !w.State.Final() {
+			m.t.Errorf("message %s never ended: %+v", w.ID, w)
+		}
+	}
+}

@@ -1,0 +1,147 @@
+package badger
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/fb"
+	"github.com/dgraph-io/badger/v4/pb"
+	"github.com/dgraph-io/badger/v4/table"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/postrider/postrider/data"
+)
+
+// checkFiles looks at Badger's files before Badger does: a damaged table makes
+// it panic in a goroutine of its own, and it does not start on a log that a crash
+// left empty. A table is: blocks, index, size of the index, checksum of the
+// index, size of that checksum; a block ends with its checksum and its size.
+func checkFiles(dir string, o badger.Options) error {
+	if err := dropEmptyLogs(dir); err != nil {
+		return err
+	}
+	f, err := os.Open(filepath.Join(dir, badger.ManifestFilename))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // a new store, or one whose commits will be missed
+	}
+	if err != nil {
+		return fmt.Errorf("check tables: %w", err)
+	}
+	manifest, _, err := badger.ReplayManifestFile(f, schema, o)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("check tables: %w", err)
+	}
+	var buf []byte
+	for id := range manifest.Tables {
+		if buf, err = checkTable(table.NewFilename(id, dir), buf); err != nil {
+			return fmt.Errorf("check tables: %w", err)
+		}
+	}
+	return nil
+}
+
+// dropEmptyLogs removes logs that have no byte. A crash leaves one between making
+// the file and giving it its size. If it was longer once, the commits in it will
+// be missed.
+func dropEmptyLogs(dir string) error {
+	files, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("list logs: %w", err)
+	}
+	for _, file := range files {
+		path := filepath.Join(dir, file.Name())
+		if ext := filepath.Ext(path); ext != ".mem" && ext != ".vlog" {
+			continue
+		}
+		info, err := file.Info()
+		if err == nil && info.Size() == 0 {
+			err = os.Remove(path)
+		}
+		if err != nil {
+			return fmt.Errorf("drop an empty log: %w", err)
+		}
+	}
+	return nil
+}
+
+// checkTable compares every checksum of a table. It reads into buf, which it
+// returns for the next one: a table is smaller than a few memtables.
+func checkTable(path string, buf []byte) (_ []byte, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("table %s: %v: %w", path, r, data.ErrDamaged)
+		}
+	}()
+	buf, err = readInto(path, buf)
+	if err != nil {
+		return buf, err
+	}
+	bad := fmt.Errorf("table %s has a wrong checksum: %w", path, data.ErrDamaged)
+	rest, sum, ok := cutChecksum(buf)
+	if !ok || len(rest) < 4 {
+		return buf, bad
+	}
+	rest, size := rest[:len(rest)-4], binary.BigEndian.Uint32(rest[len(rest)-4:])
+	if uint64(size) > uint64(len(rest)) {
+		return buf, bad
+	}
+	index := rest[len(rest)-int(size):]
+	if crc32.Checksum(index, castagnoli) != sum {
+		return buf, bad
+	}
+	root := fb.GetRootAsTableIndex(index, 0)
+	for i := range root.OffsetsLength() {
+		var b fb.BlockOffset
+		if !root.Offsets(&b, i) || uint64(b.Offset())+uint64(b.Len()) > uint64(len(rest)) {
+			return buf, bad
+		}
+		block, sum, ok := cutChecksum(rest[b.Offset() : b.Offset()+b.Len()])
+		if !ok || crc32.Checksum(block, castagnoli) != sum {
+			return buf, bad
+		}
+	}
+	return buf, nil
+}
+
+// cutChecksum cuts a checksum and its size from the end.
+func cutChecksum(b []byte) (rest []byte, sum uint32, ok bool) {
+	if len(b) < 4 {
+		return nil, 0, false
+	}
+	rest, size := b[:len(b)-4], binary.BigEndian.Uint32(b[len(b)-4:])
+	if uint64(size) > uint64(len(rest)) {
+		return nil, 0, false
+	}
+	var c pb.Checksum
+	if proto.Unmarshal(rest[len(rest)-int(size):], &c) != nil || c.Algo != pb.Checksum_CRC32C || c.Sum>>32 != 0 {
+		return nil, 0, false
+	}
+	return rest[:len(rest)-int(size)], uint32(c.Sum), true
+}
+
+func readInto(path string, buf []byte) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return buf, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return buf, errors.Join(err, f.Close())
+	}
+	if size := int(info.Size()); cap(buf) < size {
+		buf = make([]byte, size)
+	} else {
+		buf = buf[:size]
+	}
+	_, err = f.ReadAt(buf, 0)
+	return buf, errors.Join(err, f.Close())
+}
