@@ -376,3 +376,94 @@ func TestScheduleAfterRestart(t *testing.T) {
 		t.Errorf("next(10) = %v, %d; want message 3, and to wake for message 2", got, wake)
 	}
 }
+
+// What falls out of a full window is loaded again, however far the window went
+// before.
+func TestScheduleTrimmedWindow(t *testing.T) {
+	s := filled(1, 0, nil, []data.Ref{ref(1, 2, 1_000_000)})
+	for i := range windowSize + 1 {
+		s.returns(ref(10+i, 2, data.StoreTime(10+i)))
+	}
+	if n := len(s.waiting); n != windowSize {
+		t.Errorf("the window holds %d; want %d", n, windowSize)
+	}
+	for range windowSize {
+		claims, _ := s.next(5_000)
+		s.began(claims[0].ID, 2)
+		s.ended(claims[0].ID, 2)
+	}
+	l, ok := s.wants()
+	if want := data.ID(9 + windowSize); !ok || !l.waiting || l.after.ID != want {
+		t.Errorf("wants() = %+v, %t; want what comes after message %d", l, ok, want)
+	}
+}
+
+// A window of messages that were claimed and not begun yet is not read again and
+// again meanwhile.
+func TestScheduleClaimedWindow(t *testing.T) {
+	backlog := make([]data.Ref, 2*windowSize)
+	for i := range backlog {
+		backlog[i] = ref(1+i, 2, data.StoreTime(1+i))
+	}
+	s := newSchedule(2*windowSize, 0)
+	for range 2 {
+		l, _ := s.wants()
+		if l.waiting {
+			s.loaded(l, backlog[:windowSize], true)
+		} else {
+			s.loaded(l, nil, false)
+		}
+	}
+	if claims, _ := s.next(10_000); len(claims) != windowSize {
+		t.Fatalf("next(10000) = %d claims; want %d", len(claims), windowSize)
+	}
+	if l, ok := s.wants(); !ok || l.after != backlog[windowSize-1] {
+		t.Errorf("wants() = %+v, %t; want what comes after the window", l, ok)
+	}
+}
+
+// BenchmarkScheduleLife takes a message from the store's queue to its end.
+func BenchmarkScheduleLife(b *testing.B) {
+	s := newSchedule(16, 0)
+	s.waitingMore = false
+	refs := make([]data.Ref, windowSize)
+	var id data.ID
+	b.ReportAllocs()
+	for b.Loop() {
+		claims, _ := s.next(1)
+		for _, r := range claims {
+			s.began(r.ID, r.Number)
+			s.ended(r.ID, r.Number)
+		}
+		s.accepted()
+		if l, ok := s.wants(); ok {
+			for i := range l.limit {
+				id++
+				refs[i] = data.Ref{ID: id, Number: 1}
+			}
+			s.loaded(l, refs[:l.limit], false)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(id), "ns/message")
+}
+
+// BenchmarkScheduleReturns puts messages back into a full waiting window.
+func BenchmarkScheduleReturns(b *testing.B) {
+	s := filled(16, 0, nil, nil)
+	for i := range windowSize {
+		s.returns(ref(1+i, 2, data.StoreTime(i)))
+	}
+	due := data.StoreTime(windowSize)
+	b.ReportAllocs()
+	for b.Loop() {
+		claims, _ := s.next(due)
+		for _, r := range claims {
+			s.began(r.ID, r.Number)
+			s.ended(r.ID, r.Number)
+		}
+		for _, r := range claims {
+			due++
+			s.returns(data.Ref{ID: r.ID, Number: r.Number + 1, Due: due})
+		}
+	}
+}
