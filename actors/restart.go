@@ -31,8 +31,12 @@ type Restart struct {
 // mailbox is suspended and keeps what arrives.
 func (r *Restart) HandleFailure(system *actor.ActorSystem, s actor.Supervisor, child *actor.PID, stats *actor.RestartStatistics, reason, _ any) {
 	name := nameOf(child)
-	if recent := stats.NumberOfFailures(r.Calm); recent == 0 {
+	// The statistics grow until they are reset.
+	if recent := stats.NumberOfFailures(r.Calm); recent == 0 || recent > maxCounted {
 		stats.Reset()
+		for range min(recent, maxCounted) {
+			stats.Fail()
+		}
 	}
 	stats.Fail()
 	failures := stats.NumberOfFailures(r.Calm)
@@ -52,6 +56,10 @@ func (r *Restart) HandleFailure(system *actor.ActorSystem, s actor.Supervisor, c
 		}
 	})
 }
+
+// maxCounted is how many failures are kept of a child: by then its delay has
+// long stopped growing.
+const maxCounted = 64
 
 // delay is how long to wait after so many failures; luck is within [0, 1). The
 // jitter takes up to a quarter off.

@@ -15,7 +15,8 @@ type Gateway struct {
 	Method string `yaml:"method,omitempty"`
 	// Headers of the request; a value whose name tells of a secret prints masked.
 	Headers map[string]Text `yaml:"headers,omitempty"`
-	// Body of the request; default the JSON object {"message": "{{message}}"}.
+	// Body of the request; default the JSON object {"message": "{{message}}"}, and
+	// none for GET.
 	Body *Body `yaml:"body,omitempty"`
 	// MaxAttempts per message, 1 to 100.
 	MaxAttempts *int `yaml:"max_attempts,omitempty"`
@@ -87,7 +88,7 @@ type ResolvedGateway struct {
 	URL     Text
 	Method  string
 	Headers map[string]Text
-	// Body has exactly one field set.
+	// Body has at most one field set; none is for the dialect to decide.
 	Body        Body
 	MaxAttempts int
 	Interval    time.Duration
@@ -126,9 +127,6 @@ func (c *Config) Gateway(name string) (g ResolvedGateway, ok bool) {
 	}
 	if own.Body != nil {
 		g.Body = *own.Body
-	}
-	if g.Body.given() == 0 {
-		g.Body.JSON = map[string]any{"message": "{{message}}"}
 	}
 	return g, true
 }

@@ -213,7 +213,6 @@ gateways:
 	got, ok := c.Gateway("plain")
 	want := config.ResolvedGateway{
 		Name: "plain", URL: config.Plain("http://base.example/in/plain"), Method: "POST",
-		Body:        config.Body{JSON: map[string]any{"message": "{{message}}"}},
 		MaxAttempts: 7, Interval: time.Minute, Timeout: 10 * time.Second, Concurrency: 16, Rate: 2,
 		MaxHint: time.Hour, HoldAfter: 4,
 	}

@@ -222,7 +222,7 @@ func authorityLen(rest string) int {
 // tellsSecret reports whether a header of this name carries a secret.
 func tellsSecret(header string) bool {
 	header = strings.ToLower(header)
-	for _, sign := range []string{"auth", "cookie", "key", "secret", "token"} {
+	for _, sign := range []string{"auth", "bearer", "cookie", "cred", "key", "pass", "pwd", "secret", "sign", "token"} {
 		if strings.Contains(header, sign) {
 			return true
 		}

@@ -119,6 +119,16 @@ func (m *Message) Settle(a Attempt, next Next) error {
 	return nil
 }
 
+// GiveUp ends a message that waits for an attempt it may not have any more, since
+// its gateway now allows fewer. It is refused with [ErrConflict] in other states.
+func (m *Message) GiveUp() error {
+	if m.State != Waiting {
+		return fmt.Errorf("give up a message that is %s: %w", m.State, ErrConflict)
+	}
+	m.State, m.Due = Failed, 0
+	return nil
+}
+
 // Cancel takes the message back. [ErrSending] when an attempt is under way,
 // [ErrEnded] when it is too late.
 func (m *Message) Cancel() error {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -181,6 +182,12 @@ func (s *store) Lane(gateway string) (data.Lane, error) {
 		return data.Lane{}, data.ErrNotFound
 	}
 	return lane, nil
+}
+
+func (s *store) Lanes() ([]data.Lane, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Values(s.lanes)), nil
 }
 
 func (s *store) Gateway(name string) (data.Gateway, bool) {

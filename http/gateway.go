@@ -30,11 +30,7 @@ type gatewayAnswer struct {
 	Last        *attemptAnswer    `json:"last"`   // the newest attempt that ended; null when there was none
 }
 
-func (s *Server) showAsGateway(g data.Gateway) (gatewayAnswer, error) {
-	lane, err := s.opts.Reader.Lane(g.Name)
-	if err != nil && !errors.Is(err, data.ErrNotFound) {
-		return gatewayAnswer{}, fmt.Errorf("read a lane: %w", err)
-	}
+func showAsGateway(g data.Gateway, lane data.Lane) gatewayAnswer {
 	shown := gatewayAnswer{
 		Name: g.Name, Method: g.Method, URL: g.URL, Body: g.Body, Problem: g.Problem,
 		MaxAttempts: g.Policy.MaxAttempts,
@@ -51,7 +47,7 @@ func (s *Server) showAsGateway(g data.Gateway) (gatewayAnswer, error) {
 	if lane.Last.Number > 0 {
 		shown.Last = new(showAsAttempt(lane.Last))
 	}
-	return shown, nil
+	return shown
 }
 
 func (s *Server) showGateway(c *fiber.Ctx) error {
@@ -59,11 +55,11 @@ func (s *Server) showGateway(c *fiber.Ctx) error {
 	if !ok {
 		return data.ErrNotFound
 	}
-	shown, err := s.showAsGateway(gateway)
-	if err != nil {
-		return err
+	lane, err := s.opts.Reader.Lane(gateway.Name)
+	if err != nil && !errors.Is(err, data.ErrNotFound) {
+		return fmt.Errorf("read a lane: %w", err)
 	}
-	return answer(c, shown)
+	return answer(c, showAsGateway(gateway, lane))
 }
 
 // listGateways lists all gateways unless a limit is given: there are as many as
@@ -87,13 +83,17 @@ func (s *Server) listGateways(c *fiber.Ctx) error {
 		rest = rest[:limit]
 		list.Next = new(rest[limit-1].Name)
 	}
+	stored, err := s.opts.Reader.Lanes()
+	if err != nil {
+		return fmt.Errorf("read the lanes: %w", err)
+	}
+	lanes := make(map[string]data.Lane, len(stored))
+	for _, lane := range stored {
+		lanes[lane.Gateway] = lane
+	}
 	list.Gateways = make([]gatewayAnswer, 0, len(rest))
 	for _, gateway := range rest {
-		shown, err := s.showAsGateway(gateway)
-		if err != nil {
-			return err
-		}
-		list.Gateways = append(list.Gateways, shown)
+		list.Gateways = append(list.Gateways, showAsGateway(gateway, lanes[gateway.Name]))
 	}
 	return answer(c, list)
 }

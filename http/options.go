@@ -30,6 +30,7 @@ type Reader interface {
 	Message(id data.ID) (data.Message, error)
 	Messages(q data.MessageQuery) (data.MessagePage, error)
 	Lane(gateway string) (data.Lane, error)
+	Lanes() ([]data.Lane, error)
 }
 
 // Gateways knows the declared gateways. The list is sorted by name.

@@ -108,7 +108,11 @@ func (a asker) answer(err error) {
 	a.done <- err
 }
 
+// recordBytes is what a record takes in memory beside its texts.
+const recordBytes = 64
+
 func sizeOf(o *data.Save) (size int64) {
+	size = int64(recordBytes * (len(o.Events) + len(o.Messages)))
 	for _, e := range o.Events {
 		size += int64(len(e.Type) + len(e.Payload))
 	}

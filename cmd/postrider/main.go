@@ -124,7 +124,7 @@ func explain(err error) string {
 		if errors.Is(err, data.ErrNewerFormat) {
 			return err.Error() + "; start the version that wrote it, or a later one"
 		}
-		return err.Error() + "; restore a backup, or start once with --accept-data-loss to go on with what is left"
+		return err.Error() + "; restore a backup, or start once with --accept-data-loss to go on with what is left; if that is refused too, only a backup helps"
 	case exitNoSpace:
 		return err.Error() + "; free some space, or lower storage.min_free"
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	stdlog "log"
 	"log/slog"
 	"net"
 	"strconv"
@@ -60,6 +61,8 @@ func run(ctx context.Context, cfg *config.Config, o runOptions) error {
 		return err
 	}
 	log := newLogger(cfg.Log, o.errs)
+	// net/http speaks to the standard logger, and quotes gateways there.
+	stdlog.SetOutput(egress.Quiet(o.errs))
 	m := newMetrics()
 	store, err := badger.Open(badger.Options{
 		Path:       cfg.Storage.Path,
@@ -111,13 +114,16 @@ type process struct {
 func (p *process) start(o runOptions) (err error) {
 	address := net.JoinHostPort(p.cfg.HTTP.Host, strconv.Itoa(p.cfg.HTTP.Port))
 	if p.listener, err = net.Listen("tcp", address); err != nil {
-		return fmt.Errorf("listen on %s: %w", address, err)
+		return fmt.Errorf("listen on %s: %w; set http.host and http.port to an address of this machine that is free", address, err)
 	}
 	defer func() {
 		if err != nil {
 			_ = p.listener.Close()
 		}
 	}()
+	if err := p.checkAudience(); err != nil {
+		return err
+	}
 	base := ownAddress(p.cfg.HTTP.Host, p.listener.Addr().(*net.TCPAddr).Port)
 	gateways, mistakes := newCatalog(p.cfg, base)
 	for _, m := range mistakes {
@@ -157,6 +163,16 @@ func (p *process) start(o runOptions) (err error) {
 	}()
 	p.announce()
 	return nil
+}
+
+// checkAudience refuses to be reachable by anybody without a key. The
+// configuration was checked by name; what counts is what the name came to.
+func (p *process) checkAudience() error {
+	h := p.cfg.HTTP
+	if len(h.Keys) > 0 || h.AllowAnonymous || p.listener.Addr().(*net.TCPAddr).IP.IsLoopback() {
+		return nil
+	}
+	return config.Mistakes{{Path: "http.host", Problem: "leads beyond loopback; declare http.keys, or set http.allow_anonymous"}}
 }
 
 func (p *process) httpOptions(gateways *catalog, routes []route) httpapi.Options {
@@ -246,12 +262,14 @@ func (p *process) stop() error {
 	p.tree.Drain(drain)
 	end, cancel := context.WithTimeout(context.Background(), closing)
 	defer cancel()
+	// The store must not be closed under somebody who reads: then the process
+	// ends as after a crash, and the next start recovers.
 	if err := p.server.Shutdown(end); err != nil {
-		p.log.Warn("some requests did not end in time", "err", err)
+		return fmt.Errorf("stop: some requests did not end in time, the store is left for the next start to recover: %w", err)
 	}
 	p.client.Close()
 	if !p.tree.Stop() {
-		return fmt.Errorf("stop: %w", data.ErrStorage)
+		return errors.New("stop: some actors did not end in time, the store is left for the next start to recover")
 	}
 	if err := p.store.Close(); err != nil {
 		return err

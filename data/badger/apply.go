@@ -36,11 +36,10 @@ func (s *Store) Apply(b *data.Batch) error {
 	if err := s.Err(); err != nil {
 		return err
 	}
-	err := s.apply(b)
-	if err != nil && s.Err() == nil {
+	if err := s.apply(b); err != nil {
 		return s.fail(err)
 	}
-	return err
+	return nil
 }
 
 func (s *Store) apply(b *data.Batch) error {
@@ -68,6 +67,16 @@ func (s *Store) apply(b *data.Batch) error {
 	}
 	return w.t.commit()
 }
+
+// claimPrice covers an attempt that begins, and a message that is given up: both
+// leave a queue, and the latter is written again.
+var claimPrice = cost{
+	entries: 2,
+	bytes:   2*entryBytes + inFlightBytes + messageBytes + inlineText + maxAttempts*attemptBytes,
+}
+
+// maxAttempts is how many attempts a message can have.
+const maxAttempts = 100
 
 // writer puts the operations of a batch into transactions: each into the one in
 // the making if it has room, else into a new one.
@@ -125,7 +134,7 @@ func (w *writer) beginAttempts(o *data.Begin) error {
 	}
 	for _, c := range o.Claims {
 		err := w.must(func(t *transaction) cost {
-			return t.lanePrice(o.Gateway).plus(cost{entries: 1, bytes: entryBytes + inFlightBytes})
+			return t.lanePrice(o.Gateway).plus(claimPrice)
 		})
 		if err != nil {
 			return err
@@ -274,6 +283,9 @@ func (s *Store) begin() *transaction {
 	// Read after the tick: a store that resumes from this marker then counts a
 	// little less than the time that passed, never more.
 	boot, since := s.options.Clock.Boot()
+	if s.lossy {
+		boot = nil
+	}
 	return &transaction{
 		s:      s,
 		txn:    s.db.NewTransaction(true),

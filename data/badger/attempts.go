@@ -67,8 +67,11 @@ func (t *transaction) claim(o *data.Begin, l *lane, c data.Claim) error {
 	if err != nil {
 		return err
 	}
-	if m == nil { // ended so long ago that it was deleted
-		return t.passReady(l, c.Ref)
+	if m == nil {
+		return damaged(messageKey(c.Ref.ID), "is missing, a queue names it")
+	}
+	if m.State == data.Waiting && c.Ref.Number == m.NextNumber() && c.Ref.Number > c.Policy.MaxAttempts {
+		return t.giveUp(l, m)
 	}
 	if m.lane != l.number || len(l.flying) >= maxFlying || t.tooEarly(m, c) {
 		return nil
@@ -94,6 +97,22 @@ func grant(l *lane, m *message, c data.Claim, began data.StoreTime) data.Granted
 	g.Message.Gateway = l.gateway
 	g.Message.Attempts = slices.Clip(m.Attempts) // settling appends to it
 	return g
+}
+
+// giveUp ends a waiting message whose gateway was given a smaller number of
+// attempts since.
+func (t *transaction) giveUp(l *lane, m *message) error {
+	from := place{m.Due, m.ID}
+	if err := m.GiveUp(); err != nil {
+		return err
+	}
+	if err := t.leave(l, from); err != nil {
+		return err
+	}
+	l.move(data.Waiting, data.Failed)
+	c := t.touch(l)
+	c.done[data.Failed] = append(c.done[data.Failed], m.ID)
+	return t.storeMessage(m)
 }
 
 // tooEarly holds back what was waiting when the store was opened in doubt.

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dgraph-io/badger/v4"
+
 	"github.com/postrider/postrider/data"
 )
 
@@ -63,7 +65,7 @@ func TestClaimsThatAreNotGranted(t *testing.T) {
 	stale := refs[2]
 	stale.Number = 2
 	theirs := k.ready("gateway_2", 0, 1)[0]
-	granted := k.begin("gateway_1", refs[0], refs[0], refs[1], stale, theirs, data.Ref{ID: data.FirstID(4), Number: 1})
+	granted := k.begin("gateway_1", refs[0], refs[0], refs[1], stale, theirs)
 	if got := idsOf(granted, grantedID); !slices.Equal(got, []data.ID{first}) {
 		t.Errorf("granted is %v; want %d only, once", got, first)
 	}
@@ -358,4 +360,38 @@ func TestGrantedIsTheCallers(t *testing.T) {
 	if cap(g.Message.Attempts) != len(g.Message.Attempts) {
 		t.Error("the caller can append into the store's attempts")
 	}
+}
+
+// TestFewerAttemptsThanBefore lowers what a gateway allows while a message waits.
+func TestFewerAttemptsThanBefore(t *testing.T) {
+	k := newKept(t)
+	first := k.send("gateway_1", "hello")
+	k.begin("gateway_1", k.ready("gateway_1", 0, 1)...)
+	due := k.settle("gateway_1", first, 1, refused).Next.Due
+	k.machine().pass(time.Hour)
+	b := &data.Begin{Gateway: "gateway_1", Claims: []data.Claim{{
+		Ref: data.Ref{ID: first, Number: 2, Due: due}, Policy: data.Policy{MaxAttempts: 1, Interval: time.Minute},
+	}}}
+	k.apply(&data.Batch{Begins: []*data.Begin{b}})
+	if len(b.Granted) != 0 {
+		t.Errorf("granted is %+v; want none beyond one attempt", b.Granted)
+	}
+	k.state(first, data.Failed)
+	k.verify()
+}
+
+// TestMissingMessageIsDamage takes away a message that a queue names: what is
+// lost while the store is open must not be passed over.
+func TestMissingMessageIsDamage(t *testing.T) {
+	k := newKept(t)
+	first := k.send("gateway_1", texts(3)...)
+	refs := k.ready("gateway_1", 0, 3)
+	if err := k.db.Update(func(txn *badger.Txn) error { return txn.Delete(messageKey(first + 1)) }); err != nil {
+		t.Fatal(err)
+	}
+	_, err := k.Messages(data.MessageQuery{Gateway: "gateway_1", Limit: 9})
+	wantErr(t, "Messages", err, data.ErrDamaged)
+	err = k.Apply(&data.Batch{Begins: []*data.Begin{{Gateway: "gateway_1", Claims: []data.Claim{{Ref: refs[1]}}}}})
+	wantErr(t, "Apply", err, data.ErrDamaged)
+	wantErr(t, "Err", k.Err(), data.ErrStorage)
 }

@@ -121,7 +121,7 @@ func TestReadersBesideTheWriter(t *testing.T) {
 			}
 		})
 	}
-	for i := range 40 {
+	for i := range 20 {
 		g := []string{"gateway_0", "gateway_1"}[i%2]
 		k.send(g, texts(5)...)
 		k.record(data.NewEvent{Type: "a"})

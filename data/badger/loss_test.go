@@ -194,3 +194,43 @@ func TestFlightsOfLostMessagesAreForgotten(t *testing.T) {
 	}
 	k.verify()
 }
+
+// TestManifestIsMissing must not be taken for a new store: Badger would delete
+// what only the manifest can make sense of.
+func TestManifestIsMissing(t *testing.T) {
+	k := newKept(t)
+	k.send("gateway_1", "hello")
+	k.close()
+	dir := filepath.Join(k.options.Path, "badger")
+	manifest := filepath.Join(dir, "MANIFEST")
+	if err := os.Rename(manifest, manifest+".away"); err != nil {
+		t.Fatal(err)
+	}
+	before, _ := filepath.Glob(filepath.Join(dir, "*"))
+	_, err := Open(k.options)
+	wantErr(t, "Open", err, data.ErrDamaged)
+	if after, _ := filepath.Glob(filepath.Join(dir, "*")); !slices.Equal(after, before) {
+		t.Errorf("after the refusal the files are %v; want %v", after, before)
+	}
+	if err := os.Rename(manifest+".away", manifest); err != nil {
+		t.Fatal(err)
+	}
+	k.open()
+	k.verify()
+}
+
+// TestDoubtOutlivesALoss restarts soon after a loss was accepted: what was lost
+// may be an attempt of a moment before it.
+func TestDoubtOutlivesALoss(t *testing.T) {
+	k := newKept(t)
+	k.send("gateway_1", "hello")
+	k.options.AcceptLoss = true
+	k.close()
+	remove(t, filepath.Join(k.options.Path, "acknowledged"))
+	k.open()
+	k.options.AcceptLoss = false
+	k.reopen()
+	if _, doubt := k.Resumed(); !doubt {
+		t.Error("the start after the loss is not in doubt")
+	}
+}

@@ -220,8 +220,11 @@ func (p *pager) section(l *lane, at cursor) error {
 // names messages that were cancelled or taken since.
 func (p *pager) take(id data.ID, state data.State) error {
 	m, err := readMessage(p.txn, id)
-	if err != nil || m == nil {
+	if err != nil {
 		return err
+	}
+	if m == nil {
+		return damaged(messageKey(id), "is missing, a queue names it")
 	}
 	whole, err := p.complete(m)
 	if err == nil && whole.State == state {

@@ -156,7 +156,7 @@ func (s *Store) acceptLoss(acknowledged uint64) error {
 	}
 	s.newest.commit = max(s.newest.commit, acknowledged)
 	s.newest.next = data.FirstID(s.stamp.Epoch)
-	s.doubt = true
+	s.doubt, s.lossy = true, true
 	if err := s.rebuild(); err != nil {
 		return fmt.Errorf("make the queues anew: %w", err)
 	}

@@ -153,8 +153,8 @@ func TestNothingIsTooBigForBadger(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			k := newKept(t)
-			fits, fails := 0, 100_000
-			for fails-fits > 1 {
+			fits, fails := 0, 80_000
+			for fails-fits > 1+fits/64 {
 				n := (fits + fails) / 2
 				o := make(n)
 				k.apply(&data.Batch{Saves: []*data.Save{o, {Messages: []data.NewMessage{{Gateway: "after"}}}}})

@@ -106,6 +106,31 @@ func writeDurably(path string, content []byte) (err error) {
 	return syncDir(filepath.Dir(path))
 }
 
+// makeDir makes a directory that is still there after a power cut: so must be
+// the entry of each directory above it that was made along with it.
+func makeDir(path string) error {
+	var parents []string
+	for at := filepath.Clean(path); ; at = filepath.Dir(at) {
+		there, err := exists(at)
+		if err != nil {
+			return err
+		}
+		if there {
+			break
+		}
+		parents = append(parents, filepath.Dir(at))
+	}
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return err
+	}
+	for _, parent := range parents {
+		if err := syncDir(parent); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func syncDir(path string) error {
 	d, err := os.Open(path)
 	if err != nil {

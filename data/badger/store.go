@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -79,6 +80,7 @@ type Store struct {
 	clock   *storeClock
 	opened  data.StoreTime
 	doubt   bool
+	lossy   bool // a loss was accepted: the next start is in doubt too
 
 	// The writer's state: what Apply needs of the store without reading it.
 	newest  marker
@@ -123,7 +125,7 @@ func Open(o Options) (*Store, error) {
 // open does the work of Open; what it leaves behind when it fails is released.
 func (s *Store) open() (err error) {
 	o := s.options
-	if err := os.MkdirAll(o.Path, 0o700); err != nil {
+	if err := makeDir(o.Path); err != nil {
 		return err
 	}
 	if s.lockf, err = lock(o.Path); err != nil {
@@ -239,11 +241,14 @@ func (s *Store) openBadger() (err error) {
 		return classify(err) // what it returns then cannot be closed
 	}
 	s.db = db
+	if err := syncDir(s.options.Path); err != nil {
+		return err
+	}
 	// Badger goes on without a table that it cannot read, and only logs it.
-	if err := s.Err(); err != nil {
+	if err := s.Err(); err != nil && !ofMachine(err) {
 		return fmt.Errorf("%w: %w", data.ErrDamaged, err)
 	}
-	return nil
+	return s.Err()
 }
 
 // Now is the store time.
@@ -370,12 +375,16 @@ func classify(err error) error {
 			return err
 		}
 	}
-	for _, known := range machineErrors {
-		if errors.Is(err, known) || strings.Contains(err.Error(), known.Error()) {
-			return err
-		}
+	if ofMachine(err) {
+		return err
 	}
 	return fmt.Errorf("%w: %w", data.ErrDamaged, err)
+}
+
+func ofMachine(err error) bool {
+	return slices.ContainsFunc(machineErrors, func(known error) bool {
+		return errors.Is(err, known) || strings.Contains(err.Error(), known.Error())
+	})
 }
 
 // badgerLog takes what Badger says. An error of its own goroutines is a failure

@@ -6,14 +6,14 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/fb"
-	"github.com/dgraph-io/badger/v4/pb"
 	"github.com/dgraph-io/badger/v4/table"
-	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/postrider/postrider/data"
 )
@@ -28,7 +28,7 @@ func checkFiles(dir string, o badger.Options) error {
 	}
 	f, err := os.Open(filepath.Join(dir, badger.ManifestFilename))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // a new store, or one whose commits will be missed
+		return orphans(dir)
 	}
 	if err != nil {
 		return fmt.Errorf("check tables: %w", err)
@@ -41,6 +41,21 @@ func checkFiles(dir string, o badger.Options) error {
 	for id := range manifest.Tables {
 		if buf, err = checkTable(table.NewFilename(id, dir), buf); err != nil {
 			return fmt.Errorf("check tables: %w", err)
+		}
+	}
+	return nil
+}
+
+// orphans reports files that only a manifest can make sense of. Badger would take
+// the store for a new one and delete them.
+func orphans(dir string) error {
+	for _, pattern := range []string{"*.sst", "*.mem"} {
+		files, err := filepath.Glob(filepath.Join(dir, pattern))
+		if err != nil {
+			return fmt.Errorf("look for tables: %w", err)
+		}
+		if len(files) > 0 {
+			return fmt.Errorf("%s is missing: %w", filepath.Join(dir, badger.ManifestFilename), data.ErrDamaged)
 		}
 	}
 	return nil
@@ -121,11 +136,19 @@ func cutChecksum(b []byte) (rest []byte, sum uint32, ok bool) {
 	if uint64(size) > uint64(len(rest)) {
 		return nil, 0, false
 	}
-	var c pb.Checksum
-	if proto.Unmarshal(rest[len(rest)-int(size):], &c) != nil || c.Algo != pb.Checksum_CRC32C || c.Sum>>32 != 0 {
-		return nil, 0, false
-	}
-	return rest[:len(rest)-int(size)], uint32(c.Sum), true
+	rest, fields := rest[:len(rest)-int(size)], rest[len(rest)-int(size):]
+	// Field 1, left out when it is zero, is the algorithm: zero is CRC-32C.
+	err := eachFieldOf(nil, fields, func(tag protowire.Number, n uint64, _ []byte) error {
+		switch {
+		case tag == 1 && n == 0:
+		case tag == 2 && n <= math.MaxUint32:
+			sum = uint32(n)
+		default:
+			return data.ErrDamaged
+		}
+		return nil
+	})
+	return rest, sum, err == nil
 }
 
 func readInto(path string, buf []byte) ([]byte, error) {

@@ -18,7 +18,7 @@ import (
 func (s *Store) Verify() error {
 	v := &verifier{found: make(map[data.ID]placed), flying: make(map[data.ID]*lane)}
 	err := s.db.View(func(txn *badger.Txn) error {
-		return errors.Join(v.lanes(txn), v.placements(txn), v.messages(txn), v.events(txn))
+		return errors.Join(v.lanes(txn), v.placements(txn), v.messages(txn), v.events(txn), v.others(txn))
 	})
 	return errors.Join(err, v.totals(), s.verifyTables())
 }
@@ -46,6 +46,7 @@ type verifier struct {
 	found    map[data.ID]placed
 	runs     map[data.ID]struct{}
 	flying   map[data.ID]*lane
+	last     data.ID // the greatest id of an event or message
 	problems []error
 }
 
@@ -138,6 +139,7 @@ func (v *verifier) messages(txn *badger.Txn) error {
 }
 
 func (v *verifier) message(m *message) {
+	v.last = max(v.last, m.ID)
 	counts := v.counts[m.lane]
 	if counts == nil {
 		v.complain("message %s names lane %d, which is not there", m.ID, m.lane)
@@ -178,11 +180,44 @@ func (v *verifier) events(txn *badger.Txn) error {
 			seen, last = seen+1, id
 			return true
 		})
+		v.last = max(v.last, last)
 		if seen != g.count {
 			v.complain("events from %s are %d and not %d", g.first, seen, g.count)
 		}
 		return err
 	})
+}
+
+// others reads what stands for itself: markers, idempotency keys, and texts, which
+// must have a message.
+func (v *verifier) others(txn *badger.Txn) error {
+	var next, last data.ID
+	markers := scan(txn, []byte{prefixMarker}, nil, func(k, value []byte) error {
+		m, err := decodeMarker(k, value)
+		next = max(next, m.next)
+		return err
+	})
+	keys := scan(txn, []byte{prefixKey}, nil, func(k, value []byte) error {
+		a, err := decodeAnswered(k, value)
+		last = max(last, a.first)
+		return err
+	})
+	texts := scan(txn, []byte{prefixText}, nil, func(k, value []byte) error {
+		id, ok := parseIDKey(k)
+		if !ok {
+			return damaged(k, "is no text")
+		}
+		if m, err := readMessage(txn, id); err != nil || m == nil || !m.long {
+			v.complain("text of message %s, which is not there or has its own", id)
+		}
+		_, err := unseal(k, value)
+		return err
+	})
+	last = max(last, v.last)
+	if last >= next && last > 0 {
+		v.complain("id %s was given and %s is next", last, next)
+	}
+	return errors.Join(markers, keys, texts)
 }
 
 func (v *verifier) totals() error {

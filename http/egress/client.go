@@ -94,6 +94,8 @@ func (c *Client) Deliver(ctx context.Context, d *dialect.Dialect, m data.Message
 	switch cause {
 	case data.CauseNone:
 		return d.Judge(answer, time.Now())
+	case data.CauseRendering:
+		return data.Result{Outcome: data.OutcomePermanent, Cause: cause}
 	case data.CauseCutOff:
 		return data.Result{Outcome: data.OutcomeUnknown, Cause: cause}
 	}
