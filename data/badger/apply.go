@@ -68,15 +68,18 @@ func (s *Store) apply(b *data.Batch) error {
 	return w.t.commit()
 }
 
-// claimPrice covers an attempt that begins, and a message that is given up: both
-// leave a queue, and the latter is written again.
-var claimPrice = cost{
-	entries: 2,
-	bytes:   2*entryBytes + inFlightBytes + messageBytes + inlineText + maxAttempts*attemptBytes,
-}
-
 // maxAttempts is how many attempts a message can have.
 const maxAttempts = 100
+
+// claimPrice covers an attempt that begins. Where the policy allows none, the
+// message may be given up instead and is then written again.
+func claimPrice(c data.Claim) cost {
+	price := cost{entries: 1, bytes: entryBytes + inFlightBytes}
+	if c.Ref.Number > c.Policy.MaxAttempts {
+		price = price.plus(cost{entries: 1, bytes: entryBytes + messageBytes + inlineText + maxAttempts*attemptBytes})
+	}
+	return price
+}
 
 // writer puts the operations of a batch into transactions: each into the one in
 // the making if it has room, else into a new one.
@@ -134,7 +137,7 @@ func (w *writer) beginAttempts(o *data.Begin) error {
 	}
 	for _, c := range o.Claims {
 		err := w.must(func(t *transaction) cost {
-			return t.lanePrice(o.Gateway).plus(claimPrice)
+			return t.lanePrice(o.Gateway).plus(claimPrice(c))
 		})
 		if err != nil {
 			return err

@@ -70,10 +70,13 @@ func (t *transaction) claim(o *data.Begin, l *lane, c data.Claim) error {
 	if m == nil {
 		return damaged(messageKey(c.Ref.ID), "is missing, a queue names it")
 	}
+	if m.lane != l.number {
+		return nil
+	}
 	if m.State == data.Waiting && c.Ref.Number == m.NextNumber() && c.Ref.Number > c.Policy.MaxAttempts {
 		return t.giveUp(l, m)
 	}
-	if m.lane != l.number || len(l.flying) >= maxFlying || t.tooEarly(m, c) {
+	if len(l.flying) >= maxFlying || t.tooEarly(m, c) {
 		return nil
 	}
 	err = t.beginAttempt(l, m, c)

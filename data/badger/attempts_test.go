@@ -395,3 +395,39 @@ func TestMissingMessageIsDamage(t *testing.T) {
 	wantErr(t, "Apply", err, data.ErrDamaged)
 	wantErr(t, "Err", k.Err(), data.ErrStorage)
 }
+
+// TestGivenUpInItsOwnLaneOnly claims a message that waits for more attempts than
+// its gateway allows by now: first for another gateway, then for its own.
+func TestGivenUpInItsOwnLaneOnly(t *testing.T) {
+	k := newKept(t)
+	id := k.send("gateway_1", "a")
+	k.send("gateway_2", "b")
+	due := k.try("gateway_1", id, refused).Next.Due
+	once := data.Policy{MaxAttempts: 1, Interval: time.Minute}
+	claim := func(gateway string, want data.State) {
+		t.Helper()
+		o := &data.Begin{Gateway: gateway, Claims: []data.Claim{{Ref: data.Ref{ID: id, Number: 2, Due: due}, Policy: once}}}
+		k.apply(&data.Batch{Begins: []*data.Begin{o}})
+		if len(o.Granted) != 0 {
+			t.Errorf("granted for %s is %+v", gateway, o.Granted)
+		}
+		k.state(id, want)
+		k.verify()
+	}
+	claim("gateway_2", data.Waiting)
+	claim("gateway_1", data.Failed)
+}
+
+// TestBeginOfAWindowIsOneCommit keeps the price of a claim near what it costs.
+func TestBeginOfAWindowIsOneCommit(t *testing.T) {
+	o := optionsIn(t.TempDir(), newMachine())
+	commits := 0
+	o.Committed = func(int, int, time.Duration) { commits++ }
+	k := newKeptWith(t, o)
+	k.send("gateway_1", texts(4096)...)
+	refs := k.ready("gateway_1", 0, 4096)
+	commits = 0
+	if n := len(k.begin("gateway_1", refs...)); n != 4096 || commits != 1 {
+		t.Errorf("%d claims are granted in %d commits; want 4096 in one", n, commits)
+	}
+}
