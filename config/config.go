@@ -73,8 +73,9 @@ type Storage struct {
 	// Memtable is the size of the store's write buffer, 8MiB to 64MiB. It is
 	// read when a store is created and then stamped in it; default 16MiB.
 	Memtable Size `yaml:"memtable"`
-	// MinFree is the free disk space below which intake is refused, at least
-	// 64MiB; default 256MiB.
+	// MinFree is the free disk space below which intake is refused, at least 16
+	// times Memtable, since what was accepted is written again when tables are
+	// made and merged; default 256MiB.
 	MinFree Size `yaml:"min_free"`
 	// Retention of what is finished.
 	Retention Retention `yaml:"retention"`

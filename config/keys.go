@@ -77,10 +77,7 @@ func Flags(fs *pflag.FlagSet) {
 				text = "short for --" + k.path
 			}
 			// Both share one value, so that the last one on the command line wins.
-			f := fs.VarPF(v, name, "", text)
-			if k.typ.Kind() == reflect.Bool {
-				f.NoOptDefVal = "true"
-			}
+			fs.VarP(v, name, "", text)
 		}
 	}
 }

@@ -113,9 +113,6 @@ func TestEverySettingFromFileEnvironmentAndFlag(t *testing.T) {
 			}},
 			"flag": {Flags: flags(t, "--"+tt.key, tt.text)},
 		}
-		if tt.want == true {
-			places["flag"] = config.Options{Flags: flags(t, "--"+tt.key)}
-		}
 		for place, o := range places {
 			if got := tt.read(load(t, o)); got != tt.want {
 				t.Errorf("%s = %s by %s: got %v; want %v", tt.key, tt.text, place, got, tt.want)

@@ -61,7 +61,7 @@ func TestMistakes(t *testing.T) {
 		{"storage: {driver: postgres}", "storage.driver", "expected badger"},
 		{"storage: {path: ''}", "storage.path", "expected a directory"},
 		{"storage: {memtable: 4MiB}", "storage.memtable", "expected 8MiB to 64MiB"},
-		{"storage: {min_free: 1MiB}", "storage.min_free", "expected at least 64MiB"},
+		{"storage: {min_free: 1MiB}", "storage.min_free", "expected at least 16 times storage.memtable, which is what the store may still have to write"},
 		{"storage: {retention: {dead: -1h}}", "storage.retention.dead", "expected 0s (keep for ever) or longer"},
 		{"delivery: {base_url: 'http://h/?a=b'}", "delivery.base_url", "without query"},
 		{"delivery: {max_in_flight: 0}", "delivery.max_in_flight", "expected 1 to 65536"},
@@ -157,7 +157,7 @@ routes: [{match: {event_type: "*"}, gateway: nobody, message: x}, {match: {event
 		"propagator: expected keys with their values, not an empty value",
 		"routes[0].gateway: expected the name of a gateway declared under gateways",
 		`routes[1].match.event_type: expected text (a number in quotes, empty as "")`,
-		"storage.min_free: expected at least 64MiB",
+		"storage.min_free: expected at least 16 times storage.memtable, which is what the store may still have to write",
 		`storage.retention.dead: expected a duration such as "60s", "5m" or "24h"`,
 	}
 	if !slices.Equal(got, want) {
@@ -191,7 +191,7 @@ func TestWhoMayListenWhere(t *testing.T) {
 	for _, host := range []string{"127.0.0.1", "127.9.9.9", "::1", "localhost", "::ffff:127.0.0.1"} {
 		load(t, config.Options{Flags: flags(t, "--host", host)})
 	}
-	load(t, config.Options{Flags: flags(t, "--host=0.0.0.0", "--http.allow_anonymous")})
+	load(t, config.Options{Flags: flags(t, "--host=0.0.0.0", "--http.allow_anonymous", "true")})
 	load(t, config.Options{
 		Environ: []string{"K=0123456789abcdef", `POSTRIDER_HTTP__KEYS=[{"name": "ops", "env": "K"}]`},
 		Flags:   flags(t, "--host=0.0.0.0"),

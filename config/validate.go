@@ -87,7 +87,8 @@ func (s Storage) check(r *report) {
 	r.require(s.Driver == "badger", "storage.driver", "expected badger")
 	r.require(s.Path != "" && !strings.ContainsRune(s.Path, 0), "storage.path", "expected a directory")
 	r.require(s.Memtable >= 8*MiB && s.Memtable <= 64*MiB, "storage.memtable", "expected 8MiB to 64MiB")
-	r.require(s.MinFree >= 64*MiB, "storage.min_free", "expected at least 64MiB")
+	r.require(s.MinFree >= 16*s.Memtable, "storage.min_free",
+		"expected at least 16 times storage.memtable, which is what the store may still have to write")
 	const keep = "expected 0s (keep for ever) or longer"
 	r.require(s.Retention.Events >= 0, "storage.retention.events", keep)
 	r.require(s.Retention.Delivered >= 0, "storage.retention.delivered", keep)

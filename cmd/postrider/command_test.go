@@ -18,7 +18,7 @@ import (
 // inStore are the arguments of a process that serves from a directory.
 func inStore(path string, more ...string) []string {
 	return append([]string{
-		"serve", "--http.port", "0", "--storage.path", path, "--storage.memtable", "8MiB", "--storage.min_free", "64MiB",
+		"serve", "--http.port", "0", "--storage.path", path, "--storage.memtable", "8MiB", "--storage.min_free", "128MiB",
 	}, more...)
 }
 

@@ -197,7 +197,7 @@ func startFailing(t *testing.T, file, at string) *child {
 func TestPersisterFails(t *testing.T) {
 	t.Parallel()
 	store := t.TempDir()
-	file := writeFile(t, "config.yaml", "http: {port: 0}\nstorage: {path: "+store+", memtable: 8MiB, min_free: 64MiB}\n")
+	file := writeFile(t, "config.yaml", "http: {port: 0}\nstorage: {path: "+store+", memtable: 8MiB, min_free: 128MiB}\n")
 	broken := startFailing(t, file, "10 persister.save")
 	url := broken.listening(t)
 	var acknowledged []string
@@ -236,7 +236,7 @@ func TestPersisterFailsAtTheEnd(t *testing.T) {
 	chat := newGateway(t, func(*http.Request) int { <-release; return http.StatusOK })
 	store := t.TempDir()
 	file := writeFile(t, "config.yaml", "http: {port: 0, drain: 1m}\ngateways: {chat: {url: '"+chat.url+"'}}\n"+
-		"storage: {path: "+store+", memtable: 8MiB, min_free: 64MiB}\n")
+		"storage: {path: "+store+", memtable: 8MiB, min_free: 128MiB}\n")
 	// The first record begins the attempt, the second one settles it.
 	broken := startFailing(t, file, "2 persister.Record")
 	id := post(t, broken.listening(t)+"/send_message", messageFor("chat", "x"))

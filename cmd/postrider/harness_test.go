@@ -67,7 +67,7 @@ func settings(t *testing.T) *config.Config {
 	c.HTTP.Drain = patience
 	c.Storage.Path = filepath.Join(t.TempDir(), "store")
 	c.Storage.Memtable = 8 * config.MiB
-	c.Storage.MinFree = 64 * config.MiB
+	c.Storage.MinFree = 16 * c.Storage.Memtable
 	c.Delivery.Interval = 300 * time.Millisecond
 	c.Delivery.AllowShortInterval = true
 	return c

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/postrider/postrider/config"
 	"github.com/postrider/postrider/data"
@@ -87,11 +90,12 @@ func TestSummary(t *testing.T) {
 		`{"id":"0001"}`:                     "0001",
 		`{"ids":["0001","0002"]}`:           "0001 0002",
 		`{"title":"No","detail":"Because"}`: "No; Because",
-		`{"title":"No","detail":"Because","errors":[{"pointer":"/a","detail":"Bad."}]}`: "No; /a: Bad.",
+		`{"title":"No","detail":"Because","errors":[{"pointer":"/a","detail":"Bad."}]}`: "No; /a: Bad",
 		"{\"id\":\"\\u001b[31m\\nx\"}": " [31m x",
 		`<html>`:                       "(not an answer of Postrider)",
 		``:                             "(not an answer of Postrider)",
 		`[]`:                           "(not an answer of Postrider)",
+		`{}`:                           "(not an answer of Postrider)",
 	} {
 		if got := summary([]byte(answer)); got != want {
 			t.Errorf("summary(%s) = %q, want %q", answer, got, want)
@@ -103,15 +107,44 @@ func TestSummary(t *testing.T) {
 	}
 }
 
-func TestErrorsLoseTheirURL(t *testing.T) {
+// A server that turns to another protocol says nothing that could be read to an
+// end, and one that sends a word too many is not listened to.
+func TestPostIsBounded(t *testing.T) {
 	t.Parallel()
-	inner := &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
-	err := &url.Error{Op: "Post", URL: "http://canary@host/canary", Err: inner}
-	if got := withoutURL(err); got.Error() != inner.Error() {
-		t.Errorf("withoutURL(%v) = %v, want %v", err, got, inner)
-	}
-	if got := withoutURL(inner); !errors.Is(got, inner) {
-		t.Errorf("withoutURL(%v) = %v, want it as it is", inner, got)
+	for answer, want := range map[string]struct {
+		status int
+		err    error
+	}{
+		"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n": {err: errNoAnswer},
+		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}HTTP/1.1 200 OK":       {status: 200},
+		"": {err: context.DeadlineExceeded},
+	} {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = ln.Close() })
+		go func() {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = conn.Write([]byte(answer))
+			_, _ = io.Copy(io.Discard, conn) // till the client hangs up
+		}()
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		start := time.Now()
+		status, _, err := newPoster("http://"+ln.Addr().String(), "").post(ctx, []byte("{}"))
+		if status == 101 {
+			status, err = 0, errNoAnswer // an answer is fine too, as long as it is bounded
+		}
+		if status != want.status || !errors.Is(err, want.err) {
+			t.Errorf("post to a server that says %q = %d, %v; want %d, %v", answer, status, err, want.status, want.err)
+		}
+		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("post to a server that says %q took %v", answer, took)
+		}
 	}
 }
 

@@ -1,81 +1,79 @@
 package main
 
 import (
-	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/postrider/postrider/data"
+	"github.com/postrider/postrider/http/dialect"
+	"github.com/postrider/postrider/http/egress"
 )
 
-// maxAnswer bounds what is read of an answer.
-const maxAnswer = 64 << 10
-
-// idleTimeout is less than the five seconds after which common servers close a
-// connection that nobody uses: the propagator's default interval is the same
-// five, and what meets a connection being closed is lost.
-const idleTimeout = 4 * time.Second
-
 // poster posts JSON to a Postrider, ours or another: the propagator's events and
-// the messages of the send command.
+// the messages of the send command. It goes by the client that carries messages,
+// which bounds whatever the other side does.
 type poster struct {
-	client *http.Client
-	url    string
-	key    string // API key; "" for none
+	client  *egress.Client
+	url     string
+	headers []dialect.HeaderField
 }
 
-func newPoster(url, key string) *poster {
-	transport := &http.Transport{DisableCompression: true, MaxResponseHeaderBytes: maxAnswer, IdleConnTimeout: idleTimeout}
-	return &poster{url: url, key: key, client: &http.Client{
-		Transport:     transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+// newPoster posts to address. A user and password in it become a header, unless
+// there is an API key.
+func newPoster(address, key string) *poster {
+	p := &poster{client: egress.New(egress.Options{Version: version}), url: address}
+	p.headers = []dialect.HeaderField{{Name: "Content-Type", Value: "application/json"}}
+	switch u, err := url.Parse(address); {
+	case key != "":
+		p.headers = append(p.headers, dialect.HeaderField{Name: "Authorization", Value: "Bearer " + key})
+	case err == nil && u.User != nil:
+		password, _ := u.User.Password()
+		basic := base64.StdEncoding.EncodeToString([]byte(u.User.Username() + ":" + password))
+		p.headers = append(p.headers, dialect.HeaderField{Name: "Authorization", Value: "Basic " + basic})
+	}
+	return p
 }
 
-// post sends one body and returns the answer. The error says why there was none,
-// in words for people and without the URL, which can be a secret.
-func (p *poster) post(ctx context.Context, body []byte, headers ...string) (status int, answer []byte, err error) {
-	// A plain reader: with a body that can be rewound the transport would send
-	// the request again by itself.
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, io.NopCloser(bytes.NewReader(body)))
-	if err != nil {
-		return 0, nil, errors.New("the address is not a URL")
-	}
-	r.ContentLength = int64(len(body))
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("User-Agent", "postrider/"+version)
-	if p.key != "" {
-		r.Header.Set("Authorization", "Bearer "+p.key)
-	}
-	for i := 0; i+1 < len(headers); i += 2 {
-		r.Header.Set(headers[i], headers[i+1])
-	}
-	response, err := p.client.Do(r)
-	if err != nil {
-		return 0, nil, withoutURL(err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	answer, err = io.ReadAll(io.LimitReader(response.Body, maxAnswer))
-	if err != nil {
-		return 0, nil, withoutURL(err)
-	}
-	return response.StatusCode, answer, nil
-}
+// Why a post has no answer, in words for people and without the URL, which can
+// be a secret.
+var (
+	errUnsendable = errors.New("the address is not a URL, or a header cannot be sent")
+	errUnreached  = errors.New("the server was not reached, nothing was sent")
+	errNoAnswer   = errors.New("no complete answer, whether the server has it is not known")
+)
 
-// withoutURL unwraps the error of net/http that quotes the URL.
-func withoutURL(err error) error {
-	var quoting interface{ Unwrap() error }
-	for errors.As(err, &quoting) && strings.Contains(err.Error(), "://") {
-		err = quoting.Unwrap()
+// post sends one body, which ctx bounds in time, and returns the answer.
+func (p *poster) post(ctx context.Context, body []byte, more ...dialect.HeaderField) (status int, answer []byte, err error) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return 0, nil, errors.New("a post has no time limit") // a bug
 	}
-	return err
+	r := dialect.Request{Method: http.MethodPost, URL: p.url, Header: slices.Concat(p.headers, more), Body: body}
+	a, cause := p.client.Do(ctx, r, time.Until(deadline))
+	switch cause {
+	case data.CauseNone:
+		return a.Status, a.Body, nil
+	case data.CauseRendering:
+		return 0, nil, errUnsendable
+	case data.CauseRefused, data.CauseDNS, data.CauseUnreached, data.CauseTLS:
+		return 0, nil, fmt.Errorf("%w (%s)", errUnreached, cause)
+	case data.CauseTimeout:
+		return 0, nil, fmt.Errorf("%w: %w", errNoAnswer, context.DeadlineExceeded)
+	case data.CauseCutOff:
+		return 0, nil, fmt.Errorf("%w: %w", errNoAnswer, context.Cause(ctx))
+	}
+	return 0, nil, fmt.Errorf("%w (%s)", errNoAnswer, cause)
 }
 
 // maxSummary bounds the line that an answer becomes, in bytes.
@@ -97,6 +95,9 @@ func summary(answer []byte) string {
 	return line
 }
 
+// notOurs stands for an answer that no Postrider gives.
+const notOurs = "(not an answer of Postrider)"
+
 func meaning(answer []byte) string {
 	var a struct {
 		ID     string   `json:"id"`
@@ -111,15 +112,17 @@ func meaning(answer []byte) string {
 	err := json.Unmarshal(answer, &a, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	switch {
 	case err != nil:
-		return "(not an answer of Postrider)"
+		return notOurs
 	case a.ID != "":
 		return a.ID
 	case len(a.IDs) > 0:
 		return strings.Join(a.IDs, " ")
+	case a.Title == "" && a.Detail == "" && len(a.Errors) == 0:
+		return notOurs
 	}
 	parts := []string{a.Title}
 	for _, e := range a.Errors {
-		parts = append(parts, fmt.Sprintf("%s: %s", e.Pointer, e.Detail))
+		parts = append(parts, strings.TrimPrefix(e.Pointer+": "+strings.TrimSuffix(e.Detail, "."), ": "))
 	}
 	if len(a.Errors) == 0 && a.Detail != "" {
 		parts = append(parts, a.Detail)

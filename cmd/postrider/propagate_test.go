@@ -145,7 +145,7 @@ func TestTwoProcesses(t *testing.T) {
 				{"propagator.events_file", writeFile(t, "events.json", entries)},
 				{"storage.path", store},
 				{"storage.memtable", "8MiB"},
-				{"storage.min_free", "64MiB"},
+				{"storage.min_free", "1GiB"},
 			})
 			consumer := runCommand(t, append([]string{"serve"}, args...)...)
 			url := consumer.listening(t)

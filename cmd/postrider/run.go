@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	stdlog "log"
 	"log/slog"
 	"net"
 	"strconv"
@@ -61,8 +60,6 @@ func run(ctx context.Context, cfg *config.Config, o runOptions) error {
 		return err
 	}
 	log := newLogger(cfg.Log, o.errs)
-	// net/http speaks to the standard logger, and quotes gateways there.
-	stdlog.SetOutput(egress.Quiet(o.errs))
 	m := newMetrics()
 	store, err := badger.Open(badger.Options{
 		Path:       cfg.Storage.Path,

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/postrider/postrider/config"
+	"github.com/postrider/postrider/http/dialect"
 )
 
 // sendTimeout bounds the send command.
@@ -71,19 +72,27 @@ func send(c *cobra.Command, p *poster, gateway, text, idempotency string) error 
 	if err != nil {
 		return usageError{errors.New("the text is not UTF-8")}
 	}
-	var headers []string
+	var headers []dialect.HeaderField
 	if idempotency != "" {
-		headers = []string{"Idempotency-Key", idempotency}
+		headers = []dialect.HeaderField{{Name: "Idempotency-Key", Value: idempotency}}
 	}
 	ctx, cancel := context.WithTimeout(c.Context(), sendTimeout)
 	defer cancel()
 	status, answer, err := p.post(ctx, body, headers...)
-	if err != nil {
-		return fmt.Errorf("no answer from the server, is it running? whether it has the message is not known: %w", err)
-	}
-	if status/100 != 2 {
+	switch {
+	case errors.Is(err, errUnsendable):
+		return usageError{err}
+	case errors.Is(err, errUnreached):
+		return fmt.Errorf("%w; is it running?", err)
+	case err != nil:
+		return fmt.Errorf("%w; with --idempotency-key the command can be repeated", err)
+	case status/100 != 2:
 		return fmt.Errorf("the server refused the message with %d: %s", status, summary(answer))
 	}
-	_, err = fmt.Fprintln(c.OutOrStdout(), summary(answer))
+	line := summary(answer)
+	if line == notOurs {
+		return errors.New("what answered is not Postrider: the message is not accepted")
+	}
+	_, err = fmt.Fprintln(c.OutOrStdout(), line)
 	return err
 }

@@ -36,6 +36,9 @@ func (s *Store) Apply(b *data.Batch) error {
 	if err := s.Err(); err != nil {
 		return err
 	}
+	if len(b.Saves) > 0 {
+		s.watchSpace()
+	}
 	if err := s.apply(b); err != nil {
 		return s.fail(err)
 	}

@@ -85,6 +85,7 @@ type Store struct {
 	// The writer's state: what Apply needs of the store without reading it.
 	newest  marker
 	flights map[data.ID]*message // messages with an attempt under way
+	looked  time.Time            // when it last read the free space
 
 	lanesMu  sync.RWMutex
 	byName   map[string]*lane // fields other than number and gateway are the writer's
@@ -292,6 +293,9 @@ func (s *Store) fail(err error) error {
 	return err
 }
 
+// spacePause is how often free space is read at most.
+const spacePause = 50 * time.Millisecond
+
 // closeLimit bounds Close, since Badger hangs when it cannot write its tables.
 const closeLimit = 20 * time.Second
 
@@ -342,6 +346,15 @@ func (s *Store) watch() {
 		if err := s.acked.sync(); err != nil {
 			_ = s.fail(err) // told through Failed
 		}
+	}
+}
+
+// watchSpace checks the space before a batch that accepts something: in the
+// second until watch does, a fast client can write what is left.
+func (s *Store) watchSpace() {
+	if now := time.Now(); now.Sub(s.looked) >= spacePause {
+		s.looked = now
+		s.checkSpace()
 	}
 }
 

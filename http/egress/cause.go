@@ -5,8 +5,8 @@ import (
 	"errors"
 	"io"
 	"net"
-	"strings"
 	"syscall"
+	"time"
 
 	"github.com/postrider/postrider/data"
 )
@@ -17,8 +17,9 @@ var ErrForbidden = errors.New("address is forbidden")
 
 // classify says in one word why there is no answer. What proves that nothing
 // was sent counts even when the attempt was ended at the same moment; of all
-// else the end of the attempt is the likeliest reason.
-func classify(parent, attempt context.Context, err error) data.Cause {
+// else the end of the attempt, by ctx or at its deadline, is the likeliest
+// reason.
+func classify(ctx context.Context, deadline time.Time, err error) data.Cause {
 	var (
 		dns       *net.DNSError
 		op        *net.OpError
@@ -30,9 +31,9 @@ func classify(parent, attempt context.Context, err error) data.Cause {
 		return data.CauseForbidden
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return data.CauseRefused
-	case parent.Err() != nil:
+	case ctx.Err() != nil:
 		return data.CauseCutOff
-	case attempt.Err() != nil:
+	case !time.Now().Before(deadline):
 		return data.CauseTimeout
 	case errors.As(err, &dns):
 		return data.CauseDNS
@@ -58,7 +59,5 @@ func broken(err error) bool {
 			return true
 		}
 	}
-	// net/http says so of a connection that was closed while it took the request,
-	// by an error that has no name.
-	return strings.HasSuffix(err.Error(), "server closed idle connection")
+	return false
 }

@@ -1,27 +1,15 @@
 package egress
 
 import (
-	"bytes"
 	"context"
 	"crypto/x509"
-	"io"
 	"net/http"
-	"net/url"
+	"sync"
 	"syscall"
 	"time"
 
 	"github.com/postrider/postrider/data"
 	"github.com/postrider/postrider/http/dialect"
-)
-
-// Bounds of an answer.
-const (
-	MaxHead = 64 << 10 // of status line and headers, interim answers included
-	MaxBody = 64 << 10 // of the body that is kept
-
-	// maxDrain is read beyond MaxBody, since a connection can be used again only
-	// when its answer was read to the end.
-	maxDrain = 64 << 10
 )
 
 // idleTimeout is less than the five seconds after which common servers close a
@@ -43,7 +31,9 @@ type Options struct {
 
 // Client sends requests to gateways. Any number of goroutines may use it.
 type Client struct {
-	transport *http.Transport
+	dialer    *dialer
+	idle      *pool
+	exchanges sync.Pool
 	agent     string
 	bodyWait  time.Duration
 }
@@ -59,27 +49,18 @@ func New(o Options) *Client {
 	if o.BodyWait == 0 {
 		o.BodyWait = time.Second
 	}
-	d := newDialer(o)
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
 	return &Client{
-		agent:    "postrider/" + o.Version,
-		bodyWait: o.BodyWait,
-		transport: &http.Transport{
-			DialContext:            d.dial,
-			DialTLSContext:         d.dialTLS,
-			DisableCompression:     true,
-			IdleConnTimeout:        idleTimeout,
-			MaxIdleConns:           o.MaxIdle,
-			MaxIdleConnsPerHost:    o.MaxIdle,
-			MaxResponseHeaderBytes: MaxHead,
-			Protocols:              protocols,
-		},
+		dialer:    newDialer(o),
+		idle:      newPool(o.MaxIdle, idleTimeout),
+		exchanges: sync.Pool{New: func() any { return newExchange() }},
+		agent:     "postrider/" + o.Version,
+		bodyWait:  o.BodyWait,
 	}
 }
 
-// Close drops the connections that are not in use.
-func (c *Client) Close() { c.transport.CloseIdleConnections() }
+// Close drops the connections that are not in use. Those that are in use go
+// with their attempts.
+func (c *Client) Close() { c.idle.close() }
 
 // Deliver makes one attempt: it renders the message, sends the request and has
 // the answer judged. It returns within timeout. When ctx ends first nobody
@@ -107,93 +88,58 @@ func (c *Client) Deliver(ctx context.Context, d *dialect.Dialect, m data.Message
 // [data.CauseNone] when there is an answer, whatever its status, and
 // [data.CauseCutOff] when ctx ended before there was one.
 func (c *Client) Do(ctx context.Context, r dialect.Request, timeout time.Duration) (dialect.Answer, data.Cause) {
-	attempt, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	req, err := c.request(attempt, r)
+	deadline := time.Now().Add(timeout)
+	x := c.exchanges.Get().(*exchange)
+	defer func() { x.release(); c.exchanges.Put(x) }()
+	to, err := x.compose(r, c.agent)
 	if err != nil {
 		return dialect.Answer{}, data.CauseRendering
 	}
-	resp, err := c.transport.RoundTrip(req)
+	conn, err := c.connect(ctx, to, deadline)
 	if err != nil {
-		return dialect.Answer{}, classify(ctx, attempt, err)
+		return dialect.Answer{}, classify(ctx, deadline, err)
 	}
-	a := dialect.Answer{Status: resp.StatusCode, Header: resp.Header}
-	if resp.StatusCode == http.StatusSwitchingProtocols {
-		// What follows is another protocol, and reading it has no end.
-		a.Cut = true
+	// Only closing ends what is under way for good: a deadline could be set anew
+	// at the same moment.
+	stop := context.AfterFunc(ctx, conn.close)
+	x.begin(conn, r.Body, deadline)
+	a, err := x.answer(deadline, c.bodyWait)
+	good := x.end()
+	if stop() && good {
+		c.idle.put(conn)
 	} else {
-		// No rule of a dialect needs the body of an answer that drips in.
-		grace := time.AfterFunc(c.bodyWait, cancel)
-		a.Body, a.Cut = read(resp)
-		grace.Stop()
+		conn.close()
+		x.wait()
 	}
-	// A body that was not read to its end takes its connection with it.
-	_ = resp.Body.Close()
+	if err != nil {
+		return dialect.Answer{}, classify(ctx, deadline, err)
+	}
 	return a, data.CauseNone
 }
 
-// request makes r one that the transport sends at most once. The transport
-// repeats by itself what has no body, or can make its body anew, and is a GET or
-// has an idempotency key. Repeating is the retry rule's business.
-func (c *Client) request(ctx context.Context, r dialect.Request) (*http.Request, error) {
-	u, err := url.Parse(r.URL)
-	if err != nil {
+// connect returns a connection on which nothing has come since the last answer.
+// Whatever has is no answer to the next request.
+func (c *Client) connect(ctx context.Context, to endpoint, deadline time.Time) (*conn, error) {
+	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	header := make(http.Header, len(r.Header)+1)
-	header["User-Agent"] = []string{c.agent}
-	for _, f := range r.Header {
-		header[onWire(f.Name)] = []string{f.Value}
+	for conn := c.idle.take(to); conn != nil; conn = c.idle.take(to) {
+		if conn.quiet() {
+			return conn, nil
+		}
+		conn.close()
 	}
-	req := &http.Request{Method: r.Method, URL: u, Header: header, Host: u.Host}
-	req = req.WithContext(context.WithValue(ctx, attemptKey{}, ctx))
-	switch {
-	case len(r.Body) > 0:
-		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(r.Body)), int64(len(r.Body))
-	case r.Method == http.MethodGet:
-		// Of unknown length, so that nobody can tell it from one that is lost when
-		// it was read. The transport finds it empty and sends none.
-		req.Body = io.NopCloser(bytes.NewReader(nil))
-	}
-	return req, nil
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	return c.dialer.dial(ctx, to)
 }
 
-// onWire spells the headers by which the transport knows a request that it may
-// repeat in a way that only receivers understand.
-func onWire(name string) string {
-	switch name {
-	case "Idempotency-Key":
-		return "idempotency-key"
-	case "X-Idempotency-Key":
-		return "x-idempotency-key"
+// hasLength reports whether a request says how long its body is, since
+// receivers expect it of the methods that are for bodies.
+func hasLength(r dialect.Request) bool {
+	switch r.Method {
+	case http.MethodPost, http.MethodPut, http.MethodPatch:
+		return true
 	}
-	return name
-}
-
-// read returns the beginning of the body, and whether there was more of it or
-// it broke off.
-func read(resp *http.Response) (body []byte, cut bool) {
-	switch n := resp.ContentLength; {
-	case n == 0:
-		return nil, false
-	case n > 0:
-		body = make([]byte, 0, min(n, MaxBody)+1)
-	default:
-		body = make([]byte, 0, 512)
-	}
-	for len(body) < MaxBody {
-		if len(body) == cap(body) {
-			body = append(body, 0)[:len(body)]
-		}
-		n, err := resp.Body.Read(body[len(body):min(cap(body), MaxBody)])
-		body = body[:len(body)+n]
-		if err != nil {
-			return body, err != io.EOF
-		}
-	}
-	if resp.ContentLength > MaxBody+maxDrain {
-		return body, true
-	}
-	n, err := io.CopyN(io.Discard, resp.Body, maxDrain)
-	return body, n > 0 || err != io.EOF //nolint:errorlint // CopyN passes on what Read returned
+	return len(r.Body) > 0
 }

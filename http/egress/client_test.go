@@ -3,7 +3,6 @@ package egress_test
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"log"
 	"net"
@@ -361,11 +360,12 @@ func TestRequestOnTheWire(t *testing.T) {
 	}
 }
 
-// Not parallel: it listens to the standard logger.
-func TestQuiet(t *testing.T) {
+// What a gateway sends beyond its answer may hold a secret. Not parallel: it
+// listens to the standard logger.
+func TestDeliverLogsNothing(t *testing.T) {
 	var lines bytes.Buffer
 	before := log.Writer()
-	log.SetOutput(egress.Quiet(&lines))
+	log.SetOutput(&lines)
 	t.Cleanup(func() { log.SetOutput(before) })
 	g := serve(t, answers(func(c *conn) {
 		c.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok, s3cret")
@@ -375,19 +375,11 @@ func TestQuiet(t *testing.T) {
 	if got := deliver(t.Context(), t, c, dialect.Declaration{URL: g.url}, "test", long); got != delivered(200) {
 		t.Errorf("Deliver() = %+v", got)
 	}
-	g.awaitClosed(t) // by then the transport has seen what it does not want
-	log.Print("heard")
-	if got := lines.String(); strings.Contains(got, "s3cret") || !strings.Contains(got, "heard") {
+	g.awaitClosed(t)
+	if got := lines.String(); got != "" {
 		t.Errorf("the standard logger wrote %q", got)
 	}
-	if n, err := egress.Quiet(failing{}).Write([]byte("x")); n != 0 || err == nil {
-		t.Errorf("Write() = %d, %v; want the error below", n, err)
-	}
 }
-
-type failing struct{}
-
-func (failing) Write([]byte) (int, error) { return 0, errors.New("full") }
 
 func BenchmarkDeliver(b *testing.B) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

@@ -4,14 +4,33 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"net/url"
+	"strings"
 )
 
-// attemptKey is where a request's context keeps that of its attempt. The
-// transport lets a dial go on when its request has ended, which a gateway that
-// accepts nothing would turn into a heap of them.
-type attemptKey struct{}
+// endpoint is what a connection leads to. A connection is used again only for
+// the same one.
+type endpoint struct {
+	secure bool
+	host   string // with the port, if the URL has one
+}
 
-// dialer makes connections.
+// address returns the host, without the brackets that IPv6 has in a URL, and
+// with the port what is to be dialled.
+func (e endpoint) address() (host, address string) {
+	u := url.URL{Host: e.host}
+	port := u.Port()
+	switch {
+	case port != "":
+	case e.secure:
+		port = "443"
+	default:
+		port = "80"
+	}
+	return u.Hostname(), net.JoinHostPort(u.Hostname(), port)
+}
+
+// dialer makes connections. It knows no proxy, and HTTP/1.1 only.
 type dialer struct {
 	net net.Dialer
 	tls *tls.Config
@@ -29,41 +48,30 @@ func newDialer(o Options) *dialer {
 	}
 }
 
-// attemptOf returns the context of the attempt that a dial is made for.
-func attemptOf(ctx context.Context) context.Context {
-	if attempt, ok := ctx.Value(attemptKey{}).(context.Context); ok {
-		return attempt
-	}
-	return ctx
-}
-
-func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	return d.net.DialContext(attemptOf(ctx), network, address)
-}
-
-// dialTLS shakes hands itself, so that a failure in it can be told from one in
-// what follows.
-func (d *dialer) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
-	conn, err := d.dial(ctx, network, address)
+// dial connects, and shakes hands where the endpoint is secure.
+func (d *dialer) dial(ctx context.Context, to endpoint) (*conn, error) {
+	host, address := to.address()
+	raw, err := d.net.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		_ = conn.Close()
-		return nil, err
+	// The host may be part of a URL that was rendered, and outlives it.
+	to.host = strings.Clone(to.host)
+	if !to.secure {
+		return newConn(to, raw, nil), nil
 	}
 	config := d.tls.Clone()
 	config.ServerName = host
-	secure := tls.Client(conn, config)
-	if err := secure.HandshakeContext(attemptOf(ctx)); err != nil {
-		_ = conn.Close()
+	secure := tls.Client(raw, config)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = raw.Close()
 		return nil, &handshakeError{err}
 	}
-	return secure, nil
+	return newConn(to, raw, secure), nil
 }
 
-// handshakeError marks an error of the TLS handshake.
+// handshakeError marks an error of the TLS handshake, so that it can be told
+// from one in what follows.
 type handshakeError struct{ err error }
 
 func (e *handshakeError) Error() string { return "shake hands: " + e.err.Error() }

@@ -4,10 +4,8 @@ import (
 	"bufio"
 	"context"
 	"io"
-	"log"
 	"net"
 	"net/http"
-	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -20,10 +18,7 @@ import (
 	"github.com/postrider/postrider/http/egress"
 )
 
-func TestMain(m *testing.M) {
-	log.SetOutput(egress.Quiet(os.Stderr))
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
 	long  = 10 * time.Second       // ends a test that hangs

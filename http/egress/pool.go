@@ -1,0 +1,123 @@
+package egress
+
+import (
+	"sync"
+	"time"
+)
+
+// pool keeps connections that wait for a next request: the youngest of an
+// endpoint is used first, the oldest of all goes when there are too many or its
+// time is over. An endpoint without a connection costs nothing.
+type pool struct {
+	max     int
+	timeout time.Duration
+
+	mu             sync.Mutex
+	top            map[endpoint]*conn // the youngest of each endpoint
+	oldest, newest *conn
+	count          int
+	reaper         *time.Timer // nil while nothing waits
+	closed         bool
+}
+
+func newPool(limit int, timeout time.Duration) *pool {
+	return &pool{max: limit, timeout: timeout, top: map[endpoint]*conn{}}
+}
+
+// take returns a connection whose time is not over, or nil.
+func (p *pool) take(to endpoint) *conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := p.top[to]
+	// After a standstill of the process the reaper may be late.
+	if c == nil || time.Since(c.since) >= p.timeout {
+		return nil
+	}
+	p.remove(c)
+	return c
+}
+
+func (p *pool) put(c *conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		c.close()
+		return
+	}
+	if p.count == p.max {
+		p.drop(p.oldest)
+	}
+	c.since = time.Now()
+	if c.below = p.top[c.to]; c.below != nil {
+		c.below.above = c
+	}
+	p.top[c.to] = c
+	if c.older = p.newest; c.older != nil {
+		c.older.newer = c
+	} else {
+		p.oldest = c
+	}
+	p.newest = c
+	p.count++
+	if p.reaper == nil {
+		p.reaper = time.AfterFunc(p.timeout, p.reap)
+	}
+}
+
+// reap drops the connections whose time is over and comes back for the next.
+func (p *pool) reap() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.oldest != nil {
+		if rest := p.timeout - time.Since(p.oldest.since); rest > 0 {
+			p.reaper.Reset(rest)
+			return
+		}
+		p.drop(p.oldest)
+	}
+	p.reaper = nil
+}
+
+// close drops all connections, and from now on each that is put back.
+func (p *pool) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	for p.oldest != nil {
+		p.drop(p.oldest)
+	}
+	if p.reaper != nil {
+		p.reaper.Stop()
+	}
+}
+
+func (p *pool) drop(c *conn) {
+	p.remove(c)
+	c.close()
+}
+
+func (p *pool) remove(c *conn) {
+	switch {
+	case c.above != nil:
+		c.above.below = c.below
+	case c.below != nil:
+		p.top[c.to] = c.below
+	default:
+		delete(p.top, c.to)
+	}
+	if c.below != nil {
+		c.below.above = c.above
+	}
+	if c.older != nil {
+		c.older.newer = c.newer
+	} else {
+		p.oldest = c.newer
+	}
+	if c.newer != nil {
+		c.newer.older = c.older
+	} else {
+		p.newest = c.older
+	}
+	c.older, c.newer, c.below, c.above = nil, nil, nil, nil
+	p.count--
+}
