@@ -54,6 +54,7 @@ func TestExitCodes(t *testing.T) {
 		"parts, served":       {inStore(none, "--config", template), exitUsage, []string{"routes[0].message: ", "propagator.events_file: "}},
 		"parts, checked":      {[]string{"config", "check", "--config", template}, exitUsage, []string{"routes[0].message: ", "propagator.events_file: "}},
 		"nothing to draw":     {[]string{"propagate", "--events-file", writeFile(t, "e.json", "[]")}, exitUsage, []string{"propagator.events_file: "}},
+		"nowhere to post":     {[]string{"propagate", "--http.port", "0"}, exitUsage, []string{"propagator.url: "}},
 		"disk too small":      {inStore(t.TempDir(), "--storage.min_free", "1000TiB"), exitNoSpace, []string{"storage.min_free"}},
 		"text not quoted":     {[]string{"send", "-g", "gateway_1", "hello", "world"}, exitUsage, []string{"quote"}},
 		"send to no gateway":  {[]string{"send", "hello"}, exitUsage, []string{"-g"}},

@@ -37,6 +37,9 @@ func propagateCommand() *cobra.Command {
 // propagate runs the ticker until ctx ends. No store is opened.
 func propagate(ctx context.Context, cfg *config.Config, errs io.Writer) error {
 	log := newLogger(cfg.Log, errs)
+	if cfg.Propagator.URL.Value() == "" && cfg.HTTP.Port == 0 {
+		return config.Mistakes{{Path: "propagator.url", Problem: "expected where to post, since http.port 0 is no address of a server"}}
+	}
 	options, err := tickerOptions(cfg, ownAddress(cfg.HTTP.Host, cfg.HTTP.Port), log, func(int) {})
 	if err != nil {
 		return err

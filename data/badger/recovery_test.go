@@ -85,6 +85,7 @@ func TestNoSpace(t *testing.T) {
 	k := newKeptWith(t, o)
 	id := k.send("gateway_1", "before")
 	k.low.Store(true)
+	k.looked = time.Now().Add(time.Hour) // so that it is not looked at again
 	wantErr(t, "Accepting", k.Accepting(), data.ErrNoSpace)
 	save := &data.Save{Events: []data.NewEvent{{}}}
 	k.apply(&data.Batch{Saves: []*data.Save{save}})

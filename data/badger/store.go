@@ -364,7 +364,11 @@ func (s *Store) checkSpace() {
 		_ = s.fail(err) // told through Failed
 		return
 	}
-	low := left < s.options.MinFree
+	need := s.options.MinFree
+	if s.low.Load() {
+		need += need / 8 // merging tables moves it to and fro
+	}
+	low := left < need
 	if s.low.Swap(low) == low {
 		return
 	}
