@@ -1,6 +1,8 @@
 package main
 
 import (
+	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -157,5 +159,17 @@ func TestIdleConnectionsDoNotHoldTheEndUp(t *testing.T) {
 	}
 	if len(p.log.lines("some requests did not end in time")) > 0 {
 		t.Error("a connection without a request was waited for")
+	}
+}
+
+// TestAudienceIsCheckedOnTheSocket: a name can pass the configuration's check and
+// lead anywhere.
+func TestAudienceIsCheckedOnTheSocket(t *testing.T) {
+	t.Parallel()
+	cfg := settings(t)
+	cfg.HTTP.Host = "0.0.0.0"
+	err := run(t.Context(), cfg, runOptions{errs: io.Discard, listening: func(a net.Addr) { t.Errorf("listens on %v", a) }})
+	if exitCode(err) != exitUsage || !strings.Contains(err.Error(), "http.host") {
+		t.Errorf("run = %v; want a mistake at http.host", err)
 	}
 }

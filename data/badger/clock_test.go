@@ -135,3 +135,26 @@ func TestDueOnTheWallClock(t *testing.T) {
 		}
 	}
 }
+
+// TestDoubtHoldsBackWhatIsNearlyDue starts on another boot seconds before a
+// message is due by the record: how old that record is nobody knows.
+func TestDoubtHoldsBackWhatIsNearlyDue(t *testing.T) {
+	k := newKept(t)
+	id := k.send("gateway_1", "a")
+	due := k.try("gateway_1", id, refused).Next.Due
+	k.machine().pass(50 * time.Second)
+	k.record(data.NewEvent{Type: "the time is stored"})
+	k.close()
+	k.machine().reboot("boot-2")
+	k.open()
+	opened, _ := k.Resumed()
+	ref := data.Ref{ID: id, Number: 2, Due: due}
+	k.machine().pass(due.Sub(k.Now()))
+	if granted := k.begin("gateway_1", ref); len(granted) != 0 {
+		t.Errorf("an attempt began %v after the start; want a full minute", k.Now().Sub(opened))
+	}
+	k.machine().pass(opened.Add(time.Minute).Sub(k.Now()))
+	if granted := k.begin("gateway_1", ref); len(granted) != 1 {
+		t.Error("no attempt began a minute after the start")
+	}
+}
