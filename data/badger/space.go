@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -47,4 +48,54 @@ func again(call func() error) error {
 			return err
 		}
 	}
+}
+
+// spacePause is how often free space is read at most.
+const spacePause = 50 * time.Millisecond
+
+// watch looks at the free space and flushes the acknowledged number each second.
+func (s *Store) watch() {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		s.checkSpace()
+		select {
+		case <-s.stop:
+			return
+		case <-tick.C:
+		}
+		if err := s.acked.sync(); err != nil {
+			_ = s.fail(err) // told through Failed
+		}
+	}
+}
+
+// watchSpace checks the space before a batch that accepts something: in the
+// second until watch does, a fast client can write what is left.
+func (s *Store) watchSpace() {
+	if now := time.Now(); now.Sub(s.looked) >= spacePause {
+		s.looked = now
+		s.checkSpace()
+	}
+}
+
+func (s *Store) checkSpace() {
+	left, err := free(s.options.Path)
+	if err != nil {
+		_ = s.fail(err) // told through Failed
+		return
+	}
+	need := s.options.MinFree
+	if s.low.Load() {
+		need += need / 8 // merging tables moves it to and fro
+	}
+	low := left < need
+	if s.low.Swap(low) == low {
+		return
+	}
+	if low {
+		s.options.Logger.Error("disk nearly full: accepting nothing new until space is freed", "free_mib", left>>20, "min_free_mib", s.options.MinFree>>20)
+		return
+	}
+	s.options.Logger.Info("disk has space again: accepting", "free_mib", left>>20)
 }

@@ -293,9 +293,6 @@ func (s *Store) fail(err error) error {
 	return err
 }
 
-// spacePause is how often free space is read at most.
-const spacePause = 50 * time.Millisecond
-
 // closeLimit bounds Close, since Badger hangs when it cannot write its tables.
 const closeLimit = 20 * time.Second
 
@@ -332,53 +329,6 @@ func (s *Store) release() error {
 	return errors.Join(errs...)
 }
 
-// watch looks at the free space and flushes the acknowledged number each second.
-func (s *Store) watch() {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		s.checkSpace()
-		select {
-		case <-s.stop:
-			return
-		case <-tick.C:
-		}
-		if err := s.acked.sync(); err != nil {
-			_ = s.fail(err) // told through Failed
-		}
-	}
-}
-
-// watchSpace checks the space before a batch that accepts something: in the
-// second until watch does, a fast client can write what is left.
-func (s *Store) watchSpace() {
-	if now := time.Now(); now.Sub(s.looked) >= spacePause {
-		s.looked = now
-		s.checkSpace()
-	}
-}
-
-func (s *Store) checkSpace() {
-	left, err := free(s.options.Path)
-	if err != nil {
-		_ = s.fail(err) // told through Failed
-		return
-	}
-	need := s.options.MinFree
-	if s.low.Load() {
-		need += need / 8 // merging tables moves it to and fro
-	}
-	low := left < need
-	if s.low.Swap(low) == low {
-		return
-	}
-	if low {
-		s.options.Logger.Error("disk nearly full: accepting nothing new until space is freed", "free_mib", left>>20, "min_free_mib", s.options.MinFree>>20)
-		return
-	}
-	s.options.Logger.Info("disk has space again: accepting", "free_mib", left>>20)
-}
-
 // machineErrors are what a healthy store can meet.
 var machineErrors = []error{
 	unix.EACCES, unix.EDQUOT, unix.EIO, unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.ENOSPC, unix.EPERM, unix.EROFS,
@@ -403,23 +353,3 @@ func ofMachine(err error) bool {
 		return errors.Is(err, known) || strings.Contains(err.Error(), known.Error())
 	})
 }
-
-// badgerLog takes what Badger says. An error of its own goroutines is a failure
-// of the store: a value log that cannot be flushed is reported nowhere else.
-type badgerLog struct{ s *Store }
-
-func (l badgerLog) Errorf(format string, v ...any) {
-	err := fmt.Errorf("badger: "+format, v...)
-	l.s.options.Logger.Error("storage engine", "err", err)
-	_ = l.s.fail(err) // told through Failed
-}
-
-func (l badgerLog) Warningf(format string, v ...any) {
-	l.s.options.Logger.Warn("storage engine", "says", fmt.Sprintf(format, v...))
-}
-
-func (l badgerLog) Infof(format string, v ...any) {
-	l.s.options.Logger.Debug("storage engine", "says", fmt.Sprintf(format, v...))
-}
-
-func (badgerLog) Debugf(string, ...any) {}

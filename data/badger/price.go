@@ -1,0 +1,84 @@
+package badger
+
+import (
+	"github.com/postrider/postrider/data"
+)
+
+// Upper bounds of what is written, to size a transaction before it is made: one
+// never runs into Badger's own limit.
+const (
+	entryBytes     = 48  // an entry beyond its value: the key and what Badger adds
+	messageBytes   = 64  // a message without text and attempts, and its id in a run
+	attemptBytes   = 64  // an attempt that ended
+	inFlightBytes  = 64  // an attempt under way
+	laneBytes      = 272 // a lane without its name and attempts under way, and its run
+	eventBytes     = 16  // an event without type and payload
+	keyBytes       = 64  // an idempotency key
+	markerBytes    = 160
+	maxEventsValue = 256 << 10
+)
+
+// cost bounds what operations add to a transaction.
+type cost struct{ entries, bytes int }
+
+func (c cost) plus(d cost) cost { return cost{c.entries + d.entries, c.bytes + d.bytes} }
+
+func (c cost) within(limit cost) bool { return c.entries <= limit.entries && c.bytes <= limit.bytes }
+
+// limit leaves a part of what Badger takes for what the bounds forget.
+func (s *Store) limit() cost {
+	count, size := int(s.db.MaxBatchCount()), int(s.db.MaxBatchSize())
+	return cost{entries: count - count/32, bytes: size - size/32}
+}
+
+// take adds what an operation may write, if there is room for it.
+func (t *transaction) take(c cost) bool {
+	sum := t.cost.plus(c)
+	if !sum.within(t.s.limit()) {
+		return false
+	}
+	t.cost = sum
+	return true
+}
+
+// lanePrice is what writing a lane costs, for its first operation.
+func (t *transaction) lanePrice(gateway string) cost {
+	if _, ok := t.priced[gateway]; ok {
+		return cost{}
+	}
+	t.priced[gateway] = struct{}{}
+	c := cost{entries: 2, bytes: 2*entryBytes + laneBytes + len(gateway)}
+	if l := t.s.lane(gateway); l != nil {
+		c.bytes += inFlightBytes * len(l.flying)
+	}
+	return c
+}
+
+func (t *transaction) savePrice(o *data.Save) cost {
+	c := cost{entries: 1, bytes: entryBytes + keyBytes}
+	for _, e := range o.Events {
+		c.bytes += len(e.Type) + len(e.Payload) + eventBytes
+	}
+	values := 1 + 2*c.bytes/maxEventsValue
+	c = c.plus(cost{entries: values, bytes: values * entryBytes})
+	for _, m := range o.Messages {
+		c = c.plus(t.lanePrice(m.Gateway)).plus(cost{entries: 1, bytes: entryBytes + messageBytes + len(m.Text)})
+		if len(m.Text) > inlineText {
+			c = c.plus(cost{entries: 1, bytes: entryBytes})
+		}
+	}
+	return c
+}
+
+// maxAttempts is how many attempts a message can have.
+const maxAttempts = 100
+
+// claimPrice covers an attempt that begins. Where the policy allows none, the
+// message may be given up instead and is then written again.
+func claimPrice(c data.Claim) cost {
+	price := cost{entries: 1, bytes: entryBytes + inFlightBytes}
+	if c.Ref.Number > c.Policy.MaxAttempts {
+		price = price.plus(cost{entries: 1, bytes: entryBytes + messageBytes + inlineText + maxAttempts*attemptBytes})
+	}
+	return price
+}
