@@ -44,15 +44,21 @@ type Options struct {
 	// Store is nil when there is only a ticker.
 	Store Store
 	// Define returns how a gateway is to be served, or false to park its messages.
+	// After its answers change, the tree is told with Redefine.
 	Define func(name string) (gateway.Definition, bool)
+	// MaxInFlight is how many attempts may be under way over all lanes; 0 means 4096.
+	MaxInFlight int
+	// Retention is how long what has ended is kept; zero means for ever.
+	Retention data.Retention
 	// Ticker is nil when nothing is propagated.
 	Ticker *ticker.Options
 	// Failed is told, once or more, that the process must end.
 	Failed func(error)
 	Linger time.Duration // how long an idle lane stays; 0 means 30 s
 	Logger *slog.Logger
-	// Attempted and Restarted are told of what happens; nil for nobody.
+	// Attempted, Pruned and Restarted are told of what happens; nil for nobody.
 	Attempted func(gateway string, r data.Result, next data.State, took time.Duration)
+	Pruned    func(records int)
 	Restarted func(actor string)
 	// Fault is called before an actor handles a message. Tests panic in it, but
 	// not at *actor.Stopping and *actor.Stopped, which the actor system does not
@@ -93,6 +99,9 @@ const (
 func Start(o Options) *Tree {
 	if o.Linger == 0 {
 		o.Linger = 30 * time.Second
+	}
+	if o.MaxInFlight == 0 {
+		o.MaxInFlight = 4096
 	}
 	if o.Attempted == nil {
 		o.Attempted = func(string, data.Result, data.State, time.Duration) {}
@@ -156,11 +165,14 @@ func (t *Tree) spawnChildren(ctx actor.Context) {
 	}
 	if t.options.Store != nil {
 		t.persister = spawn(persister.Props(persister.Options{
-			Store:    t.options.Store,
-			Accepted: t.accepted,
-			Failed:   t.failed,
-			Watch:    t.watch,
-			Logger:   t.options.Logger,
+			Store:     t.options.Store,
+			Accepted:  t.accepted,
+			Paused:    t.paused,
+			Retention: t.options.Retention,
+			Pruned:    t.options.Pruned,
+			Failed:    t.failed,
+			Watch:     t.watch,
+			Logger:    t.options.Logger,
 		}), persisterName)
 		t.Persister = persister.NewClient(t.system.Root, t.persister, t.watch)
 		t.lanes = spawn(gateways.Props(t.gateways()), gatewaysName)
@@ -187,9 +199,22 @@ func (t *Tree) givenUp(child string, reason any) {
 }
 
 // accepted passes on, from the persister to the manager, which gateways got
-// messages. The manager is looked up by name: it is spawned after the persister.
-func (t *Tree) accepted(names []string) {
-	t.system.Root.Send(t.system.NewLocalPID(supervisorName+"/"+gatewaysName), gateways.Accepted{Gateways: names})
+// messages.
+func (t *Tree) accepted(names []string) { t.tellManager(gateways.Accepted{Gateways: names}) }
+
+// paused passes on, from the persister to the manager, that a lane was paused or
+// is so no longer.
+func (t *Tree) paused(gateway string, paused bool) {
+	t.tellManager(gateways.Paused{Gateway: gateway, Paused: paused})
+}
+
+// Redefine has the lanes ask anew how their gateways are to be served: requests
+// under way end under the old definitions, later ones begin under the new.
+func (t *Tree) Redefine() { t.tellManager(gateways.Redefine{}) }
+
+// tellManager looks the manager up by name: it is spawned after the persister.
+func (t *Tree) tellManager(m any) {
+	t.system.Root.Send(t.system.NewLocalPID(supervisorName+"/"+gatewaysName), m)
 }
 
 func (t *Tree) gateways() gateways.Options {
@@ -224,10 +249,11 @@ func (t *Tree) gateways() gateways.Options {
 			Restarted: t.options.Restarted,
 			Logger:    t.options.Logger,
 		},
-		Draining: t.draining.Load,
-		Drained:  func() { t.drainOnce.Do(func() { close(t.drained) }) },
-		Guard:    t.guard,
-		Logger:   t.options.Logger,
+		MaxInFlight: t.options.MaxInFlight,
+		Draining:    t.draining.Load,
+		Drained:     func() { t.drainOnce.Do(func() { close(t.drained) }) },
+		Guard:       t.guard,
+		Logger:      t.options.Logger,
 	}
 }
 

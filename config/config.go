@@ -110,18 +110,20 @@ type Delivery struct {
 	// Concurrency is the number of attempts in flight per gateway, 1 to 1024;
 	// default 16.
 	Concurrency int `yaml:"concurrency"`
-	// Rate is the number of attempts per second and gateway; default 0, no limit.
+	// Rate is how many attempts may begin per second and gateway, 0.001 to
+	// 100,000; default 0, no limit.
 	Rate float64 `yaml:"rate"`
 	// MaxQueue is the number of unfinished messages per gateway above which
 	// new ones are refused; default 0, no limit.
 	MaxQueue int `yaml:"max_queue"`
 	// MaxHint is the longest wait a gateway can ask for; default 1h.
 	MaxHint time.Duration `yaml:"max_hint"`
-	// HoldAfter is the number of failed attempts in a row after which the
-	// gateway is held; default 0, never.
+	// HoldAfter is the number of attempts in a row that found no connection
+	// (refused, unreachable, DNS, TLS) after which the gateway is held: no
+	// attempt is spent until a connection can be made; default 0, never.
 	HoldAfter int `yaml:"hold_after"`
-	// MaxInFlight is the number of attempts in flight over all gateways, 1 to
-	// 65536; default 4096.
+	// MaxInFlight is the number of attempts in flight over all gateways, 2 to
+	// 65536; half of it is kept for gateways that answer promptly; default 4096.
 	MaxInFlight int `yaml:"max_in_flight"`
 }
 

@@ -49,6 +49,12 @@ func (c *Config) normalize() {
 	if c.Gateways == nil {
 		c.Gateways = map[string]Gateway{}
 	}
+	for name, g := range c.Gateways {
+		if len(g.Permanent.Status) == 0 {
+			g.Permanent.Status = nil
+			c.Gateways[name] = g
+		}
+	}
 	if len(c.HTTP.Keys) == 0 {
 		c.HTTP.Keys = nil
 	}

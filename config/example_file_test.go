@@ -75,7 +75,7 @@ func TestExampleGatewayAndRoute(t *testing.T) {
 	})
 	g, ok := c.Gateway("sms")
 	if !ok || g.Headers["Authorization"].Value() != "Bearer abc" || g.Body.Form["text"] != "{{message}}" ||
-		g.Interval != 2*time.Minute || g.Rate != 1.5 || g.HoldAfter != 10 {
+		g.Interval != 2*time.Minute || g.Rate != 1.5 || g.HoldAfter != 10 || len(g.Permanent.Status) != 2 {
 		t.Errorf("Gateway(sms) = %+v, %v; want what the comment says", g, ok)
 	}
 	for field, v := range reflect.ValueOf(c.Gateways["sms"]).Fields() {

@@ -27,16 +27,25 @@ type Gateway struct {
 	Timeout *time.Duration `yaml:"timeout,omitempty"`
 	// Concurrency is the number of attempts in flight, 1 to 1024.
 	Concurrency *int `yaml:"concurrency,omitempty"`
-	// Rate is the number of attempts per second; 0 is no limit.
+	// Rate is how many attempts may begin per second, 0.001 to 100,000; 0 is no
+	// limit.
 	Rate *float64 `yaml:"rate,omitempty"`
 	// MaxQueue is the number of unfinished messages above which new ones are
 	// refused; 0 is no limit.
 	MaxQueue *int `yaml:"max_queue,omitempty"`
 	// MaxHint is the longest wait the gateway can ask for.
 	MaxHint *time.Duration `yaml:"max_hint,omitempty"`
-	// HoldAfter is the number of failed attempts in a row after which the
-	// gateway is held; 0 is never.
+	// HoldAfter is the number of attempts in a row without a connection after
+	// which the gateway is held; 0 is never.
 	HoldAfter *int `yaml:"hold_after,omitempty"`
+	// Permanent names the answers that end a message at once; default none.
+	Permanent Permanent `yaml:"permanent,omitempty"`
+}
+
+// Permanent names answers after which no attempt would go better.
+type Permanent struct {
+	// Status lists HTTP statuses, 300 to 599, each once, at most 100.
+	Status []int `yaml:"status,flow"`
 }
 
 // Body is a request body whose leaves are templates. At most one field is set;
@@ -98,6 +107,7 @@ type ResolvedGateway struct {
 	MaxQueue    int
 	MaxHint     time.Duration
 	HoldAfter   int
+	Permanent   Permanent
 }
 
 // Gateway resolves the named gateway; ok is false when it is not declared. The
@@ -109,7 +119,7 @@ func (c *Config) Gateway(name string) (g ResolvedGateway, ok bool) {
 		return ResolvedGateway{}, false
 	}
 	g = ResolvedGateway{
-		Name: name, URL: own.URL, Method: own.Method, Headers: own.Headers,
+		Name: name, URL: own.URL, Method: own.Method, Headers: own.Headers, Permanent: own.Permanent,
 		MaxAttempts: either(own.MaxAttempts, d.MaxAttempts),
 		Interval:    either(own.Interval, d.Interval),
 		Timeout:     either(own.Timeout, d.Timeout),

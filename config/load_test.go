@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -142,7 +143,8 @@ delivery: {base_url: {env: BASE}}
 gateways: {old: {}}
 `)
 	environ := []string{
-		"POSTRIDER_HTTP__PORT=2", "POSTRIDER_HTTP__DRAIN=2s", `POSTRIDER_GATEWAYS={"new": {"rate": 1.5}}`,
+		"POSTRIDER_HTTP__PORT=2", "POSTRIDER_HTTP__DRAIN=2s",
+		`POSTRIDER_GATEWAYS={"new": {"rate": 1.5, "permanent": {"status": [400]}}}`,
 		"BASE=http://base.example", "POSTRIDER_LOG__LEVEL=", "POSTRIDER_CONFIG=x.yaml", "POSTRIDER_KEY=k", "OTHER=1",
 		`POSTRIDER_ROUTES=[{"match": {"event_type": "*"}, "gateway": "new", "message": "\ud83d\ude00"}]`,
 	}
@@ -156,6 +158,9 @@ gateways: {old: {}}
 	}
 	if _, kept := c.Gateways["old"]; kept || len(c.Gateways) != 1 {
 		t.Errorf("gateways = %v; want those of the environment only", c.Gateways)
+	}
+	if got, _ := c.Gateway("new"); got.Rate != 1.5 || !slices.Equal(got.Permanent.Status, []int{400}) {
+		t.Errorf("Gateway(new) = %+v; want the rate and the status of the environment", got)
 	}
 	if got := c.Delivery.BaseURL; got.Value() != "http://flag.example/x" || got.Secret() {
 		t.Errorf("base_url = %v, secret %v; want the plain one of the flag", got, got.Secret())
@@ -205,7 +210,7 @@ func TestGatewayResolution(t *testing.T) {
 delivery: {base_url: "http://base.example/in/", max_attempts: 7, rate: 2, hold_after: 4}
 gateways:
   plain:
-  own: {url: "https://x.example/{{to}}?k=1", method: PUT, rate: 0, interval: 2m, body: {form: {}}}
+  own: {url: "https://x.example/{{to}}?k=1", method: PUT, rate: 0, interval: 2m, body: {form: {}}, permanent: {status: [400, 410]}}
 `)})
 	got, ok := c.Gateway("plain")
 	want := config.ResolvedGateway{
@@ -218,8 +223,9 @@ gateways:
 	}
 	got, _ = c.Gateway("own")
 	if got.URL.Value() != "https://x.example/{{to}}?k=1" || got.Method != "PUT" || got.Rate != 0 ||
-		got.Interval != 2*time.Minute || got.Body.JSON != nil || got.Body.Form == nil {
-		t.Errorf("Gateway(own) = %+v; want its own url, method, interval, form, and no rate", got)
+		got.Interval != 2*time.Minute || got.Body.JSON != nil || got.Body.Form == nil ||
+		!slices.Equal(got.Permanent.Status, []int{400, 410}) {
+		t.Errorf("Gateway(own) = %+v; want its own url, method, interval, form, statuses, and no rate", got)
 	}
 	if _, ok := c.Gateway("other"); ok {
 		t.Error("Gateway(other) is declared; want not")

@@ -1,7 +1,9 @@
 package config_test
 
 import (
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -32,6 +34,13 @@ func TestMistakes(t *testing.T) {
 		{"storage: {path: !x y}", "storage.path", "expected a value without a YAML tag"},
 		{"log: {access: 1}", "log.access", "expected true or false"},
 		{"delivery: {rate: .nan}", "delivery.rate", "expected a number"},
+		{"delivery: {rate: .inf}", "delivery.rate", "expected a number"},
+		{"gateways: {a: {permanent: [400]}}", "gateways.a.permanent", "expected keys with their values"},
+		{"gateways: {a: {permanent: }}", "gateways.a.permanent", "not an empty value"},
+		{"gateways: {a: {permanent: {statuses: [400]}}}", "gateways.a.permanent.statuses", "is not a known key"},
+		{"gateways: {a: {permanent: {status: 400}}}", "gateways.a.permanent.status", "expected a list ([] for none)"},
+		{"gateways: {a: {permanent: {status: [400, 4xx]}}}", "gateways.a.permanent.status[1]", "expected a whole number"},
+		{"gateways: {a: {permanent: {status: [~]}}}", "gateways.a.permanent.status[0]", "not an empty value"},
 		{"delivery: {timeout: 5}", "delivery.timeout", `expected a duration with its unit, such as "60s"`},
 		{`delivery: {timeout: "5"}`, "delivery.timeout", `expected a duration with its unit, such as "60s"`},
 		{"delivery: {timeout: soon}", "delivery.timeout", `expected a duration such as "60s"`},
@@ -64,12 +73,18 @@ func TestMistakes(t *testing.T) {
 		{"storage: {min_free: 1MiB}", "storage.min_free", "expected at least 16 times storage.memtable, which is what the store may still have to write"},
 		{"storage: {retention: {dead: -1h}}", "storage.retention.dead", "expected 0s (keep for ever) or longer"},
 		{"delivery: {base_url: 'http://h/?a=b'}", "delivery.base_url", "without query"},
-		{"delivery: {max_in_flight: 0}", "delivery.max_in_flight", "expected 1 to 65536"},
+		{"delivery: {max_in_flight: 1}", "delivery.max_in_flight", "expected 2 to 65536, since half of it is kept"},
+		{"delivery: {max_in_flight: 65537}", "delivery.max_in_flight", "expected 2 to 65536"},
 		{"delivery: {max_attempts: 101}", "delivery.max_attempts", "expected 1 to 100"},
 		{"delivery: {interval: 59s}", "delivery.interval", "expected 60s or longer, unless delivery.allow_short_interval"},
 		{"delivery: {allow_short_interval: true, interval: 1us}", "delivery.interval", "expected 1ms or longer"},
 		{"delivery: {concurrency: 1025}", "delivery.concurrency", "expected 1 to 1024"},
-		{"delivery: {rate: -1}", "delivery.rate", "expected 0 or more"},
+		{"delivery: {rate: -1}", "delivery.rate", "expected 0 (no limit) or 0.001 to 100000"},
+		{"delivery: {rate: 0.00099}", "delivery.rate", "expected 0 (no limit) or 0.001 to 100000"},
+		{"delivery: {rate: 5e-324}", "delivery.rate", "expected 0 (no limit) or 0.001 to 100000"},
+		{"delivery: {rate: 100000.1}", "delivery.rate", "expected 0 (no limit) or 0.001 to 100000"},
+		{"delivery: {rate: 1e308}", "delivery.rate", "expected 0 (no limit) or 0.001 to 100000"},
+		{"delivery: {hold_after: -1}", "delivery.hold_after", "expected 0 (never) or more"},
 		{"log: {level: loud}", "log.level", "expected debug, info, warn or error"},
 		{"gateways: {Big: {}}", "gateways.Big", "expected a name of 1 to 64"},
 		{"gateways: {'a.b': {}}", `gateways."a.b"`, "expected a name of 1 to 64"},
@@ -83,7 +98,13 @@ func TestMistakes(t *testing.T) {
 		{"gateways: {a: {body: {text: a, json: 1}}}", "gateways.a.body", "just one of json, form and text"},
 		{"gateways: {a: {interval: 1s}}", "gateways.a.interval", "expected 60s or longer"},
 		{"gateways: {a: {concurrency: 0}}", "gateways.a.concurrency", "expected 1 to 1024"},
-		{"gateways: {a: {max_queue: -1}}", "gateways.a.max_queue", "expected 0 or more"},
+		{"gateways: {a: {max_queue: -1}}", "gateways.a.max_queue", "expected 0 (no limit) or more"},
+		{"gateways: {a: {rate: 1e-9}}", "gateways.a.rate", "expected 0 (no limit) or 0.001 to 100000"},
+		{"gateways: {a: {hold_after: -1}}", "gateways.a.hold_after", "expected 0 (never) or more"},
+		{"gateways: {a: {permanent: {status: [299]}}}", "gateways.a.permanent.status[0]", "expected an HTTP status, 300 to 599"},
+		{"gateways: {a: {permanent: {status: [400, 600]}}}", "gateways.a.permanent.status[1]", "expected an HTTP status, 300 to 599"},
+		{"gateways: {a: {permanent: {status: [400, 410, 400]}}}", "gateways.a.permanent.status[2]", "expected each status once"},
+		{"gateways: {a: {permanent: {status: [" + strings.Repeat("400,", 100) + "410]}}}", "gateways.a.permanent.status", "expected at most 100 statuses"},
 		{"routes: [{match: {event_type: a}, gateway: b, message: c}]", "routes[0].gateway", "the name of a gateway"},
 		{"routes: [{match: {event_type: '[a]'}}]", "routes[0].match.event_type", "plain characters, * and ?"},
 		{"routes: [{gateway: a}]", "routes[0].message", "expected a template"},
@@ -146,7 +167,7 @@ routes: [{match: {event_type: "*"}, gateway: nobody, message: x}, {match: {event
 		"delivery.timeout: expected longer than 0s",
 		"gateways.BAD: expected a name of 1 to 64 of a-z, 0-9, _ and -",
 		"gateways.BAD.extra: is not a known key",
-		"gateways.BAD.rate: expected 0 or more, where 0 is no limit",
+		"gateways.BAD.rate: expected 0 (no limit) or 0.001 to 100000 attempts per second",
 		`gateways.BAD.timeout: expected a duration with its unit, such as "60s", not a bare number`,
 		"gateways.half.url: the environment variable NONE is not set or empty",
 		"http.colour: is not a known key",
@@ -175,6 +196,9 @@ func TestMistakesOfTheEnvironment(t *testing.T) {
 		{"POSTRIDER_GATEWAYS=[]", "gateways: expected names with their values"},
 		{`POSTRIDER_GATEWAYS={"a":{},"a":{}}`, "gateways.a: is given twice"},
 		{`POSTRIDER_GATEWAYS={"a":{"max_attempts":1.5}}`, "gateways.a.max_attempts: expected a whole number"},
+		{`POSTRIDER_GATEWAYS={"a":{"permanent":{"status":[400.5]}}}`, "gateways.a.permanent.status[0]: expected a whole number"},
+		{"POSTRIDER_DELIVERY__RATE=NaN", "delivery.rate: expected a number"},
+		{"POSTRIDER_DELIVERY__RATE=1e999", "delivery.rate: expected a number"},
 		{"POSTRIDER_GATEWAYS=" + strings.Repeat("[", 100), "gateways: expected one JSON value"},
 		{`POSTRIDER_HTTP__KEYS=["0123456789abcdef"]`, "http.keys[0]: expected {name: ops, env: NAME}"},
 		{"POSTRIDER_PROPAGATOR__KEY={env", "propagator.key:"},
@@ -211,5 +235,25 @@ func TestValidateAfterChange(t *testing.T) {
 	c.Delivery.AllowShortInterval = true
 	if err := c.Validate(); err != nil {
 		t.Errorf("Validate() = %v; want nil", err)
+	}
+	for _, rate := range []float64{math.NaN(), math.Inf(1), math.SmallestNonzeroFloat64} {
+		c.Delivery.Rate = rate
+		if err := c.Validate(); err == nil {
+			t.Errorf("Validate() of the rate %v = nil; want a mistake", rate)
+		}
+	}
+}
+
+func TestBoundsThemselvesAreValid(t *testing.T) {
+	var statuses []string
+	for status := 300; status < 400; status++ {
+		statuses = append(statuses, strconv.Itoa(status))
+	}
+	for _, text := range []string{
+		"delivery: {rate: 0.001}", "delivery: {rate: 100000}", "delivery: {rate: 0}", "delivery: {max_in_flight: 2}",
+		"delivery: {max_in_flight: 65536}", "gateways: {a: {permanent: {status: [300, 599]}}}",
+		"gateways: {a: {permanent: {}}}", "gateways: {a: {permanent: {status: [" + strings.Join(statuses, ", ") + "]}}}",
+	} {
+		load(t, config.Options{File: write(t, text)})
 	}
 }

@@ -44,9 +44,11 @@ gateways:
     max_queue: 5
     max_hint: 0s
     hold_after: 0
+    permanent: {status: [410, 400]}
   form: {body: {form: {interval: 60m, n: "5", empty: ""}}}
   emptyform: {body: {form: {}}}
   text: {body: {text: ""}}
+  never: {permanent: {status: []}}
 routes:
   - {match: {event_type: "a*?"}, gateway: json, message: "{{event_payload}}: é \" \n"}
 `)})
@@ -55,7 +57,7 @@ routes:
 	if !reflect.DeepEqual(first, second) {
 		t.Errorf("Load(Print(c)) = %s; want %s", printed(t, second), text)
 	}
-	for _, want := range []string{"drain: 1h30m\n", "delivered: 1h2m3s\n", "min_free: 300MB\n", "interval: 60m\n"} {
+	for _, want := range []string{"drain: 1h30m\n", "delivered: 1h2m3s\n", "min_free: 300MB\n", "interval: 60m\n", "status: [410, 400]\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("Print lacks %q:\n%s", want, text)
 		}

@@ -15,6 +15,9 @@ const (
 	maxGateways      = 10_000
 	shortestInterval = 60 * time.Second // unless delivery.allow_short_interval
 	shortestKey      = 16
+	maxPermanent     = 100
+	lowestRate       = 0.001
+	highestRate      = 100_000
 )
 
 var (
@@ -100,7 +103,8 @@ func (d Delivery) check(r *report) {
 	r.require(base == "" || validURL(base), "delivery.base_url", aURL)
 	r.require(!strings.ContainsAny(base, "?#{"), "delivery.base_url",
 		"expected a URL without query, fragment and templates: the gateway's name is put behind it")
-	r.require(d.MaxInFlight >= 1 && d.MaxInFlight <= 65536, "delivery.max_in_flight", "expected 1 to 65536")
+	r.require(d.MaxInFlight >= 2 && d.MaxInFlight <= 65536, "delivery.max_in_flight",
+		"expected 2 to 65536, since half of it is kept for gateways that answer promptly")
 	limits := Gateway{
 		MaxAttempts: &d.MaxAttempts, Interval: &d.Interval, Timeout: &d.Timeout, Concurrency: &d.Concurrency,
 		Rate: &d.Rate, MaxQueue: &d.MaxQueue, MaxHint: &d.MaxHint, HoldAfter: &d.HoldAfter,

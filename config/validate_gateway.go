@@ -38,6 +38,15 @@ func (g Gateway) check(r *report, at string) {
 	if g.Body != nil {
 		r.require(g.Body.given() <= 1, at+".body", "expected just one of json, form and text")
 	}
+	g.Permanent.check(r, at+".permanent.status")
+}
+
+func (p Permanent) check(r *report, at string) {
+	r.require(len(p.Status) <= maxPermanent, at, "expected at most %d statuses", maxPermanent)
+	for i, status := range p.Status[:min(len(p.Status), maxPermanent)] {
+		r.require(status >= 300 && status <= 599, index(at, i), "expected an HTTP status, 300 to 599")
+		r.require(!slices.Contains(p.Status[:i], status), index(at, i), "expected each status once")
+	}
 }
 
 // checkLimits checks what a gateway and delivery have in common.
@@ -46,13 +55,13 @@ func (g Gateway) checkLimits(r *report, at string, allowShort bool) {
 	if allowShort {
 		floor, hint = time.Millisecond, "expected 1ms or longer"
 	}
-	const noLimit = "expected 0 or more, where 0 is no limit"
 	r.require(within(g.MaxAttempts, 1, 100), at+".max_attempts", "expected 1 to 100")
 	r.require(within(g.Interval, floor, math.MaxInt64), at+".interval", "%s", hint)
 	r.require(within(g.Timeout, 1, math.MaxInt64), at+".timeout", "expected longer than 0s")
 	r.require(within(g.Concurrency, 1, 1024), at+".concurrency", "expected 1 to 1024")
-	r.require(within(g.Rate, 0, math.MaxFloat64), at+".rate", noLimit)
-	r.require(within(g.MaxQueue, 0, math.MaxInt), at+".max_queue", noLimit)
+	r.require(within(g.Rate, 0, 0) || within(g.Rate, lowestRate, highestRate), at+".rate",
+		"expected 0 (no limit) or 0.001 to 100000 attempts per second")
+	r.require(within(g.MaxQueue, 0, math.MaxInt), at+".max_queue", "expected 0 (no limit) or more")
 	r.require(within(g.MaxHint, 0, math.MaxInt64), at+".max_hint", "expected 0s or longer")
 	r.require(within(g.HoldAfter, 0, math.MaxInt), at+".hold_after", "expected 0 (never) or more")
 }

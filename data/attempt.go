@@ -1,6 +1,9 @@
 package data
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Outcome is what an attempt came to.
 type Outcome uint8
@@ -17,9 +20,12 @@ const (
 	OutcomePermanent
 	// OutcomeUnknown: cut off by a crash or by the end of the process.
 	OutcomeUnknown
+	// OutcomeWithdrawn: recorded, but its request never left, since its lane was
+	// held in between. It does not count, and its number is used again.
+	OutcomeWithdrawn
 )
 
-var outcomeNames = [...]string{"", "delivered", "temporary", "throttled", "permanent", "unknown"}
+var outcomeNames = [...]string{"", "delivered", "temporary", "throttled", "permanent", "unknown", "withdrawn"}
 
 // String returns the name that the API and the logs use.
 func (o Outcome) String() string {
@@ -49,6 +55,28 @@ const (
 	CauseCutOff     Cause = "cut_off"     // the process ended while it was under way
 	CauseNoAnswerBy Cause = "abandoned"   // its sender was lost while it was under way
 )
+
+var causes = []Cause{
+	CauseStatus, CauseThrottled, CauseRefused, CauseUnreached, CauseDNS, CauseTLS, CauseTimeout,
+	CauseReset, CauseMalformed, CauseForbidden, CauseRendering, CauseCutOff, CauseNoAnswerBy,
+}
+
+// ParseCause reads a word that the API uses.
+func ParseCause(word string) (Cause, bool) {
+	return Cause(word), slices.Contains(causes, Cause(word))
+}
+
+// Causes lists all causes but [CauseNone].
+func Causes() []Cause { return slices.Clone(causes) }
+
+// Unreached reports whether there was not even a connection.
+func (c Cause) Unreached() bool {
+	switch c {
+	case CauseRefused, CauseUnreached, CauseDNS, CauseTLS:
+		return true
+	}
+	return false
+}
 
 // Attempt is one try to hand a message to its gateway. It was recorded before
 // its request left.
@@ -100,10 +128,26 @@ func (p Policy) After(a Attempt) Next {
 		return Next{State: Delivered}
 	case a.Outcome == OutcomePermanent:
 		return Next{State: Failed}
+	case a.Outcome == OutcomeWithdrawn:
+		return Next{State: Waiting, Due: a.Began}
 	case a.Number < p.MaxAttempts:
-		return Next{State: Waiting, Due: a.Ended.Add(max(p.Interval, min(a.Hint, p.MaxHint)))}
+		return Next{State: Waiting, Due: a.Ended.Add(p.pause(a))}
 	case a.Outcome == OutcomeUnknown:
 		return Next{State: Unknown}
 	}
 	return Next{State: Failed}
+}
+
+// Hold says until when nothing is to be sent to a gateway that gave an attempt
+// this answer, and whether it asked for that at all.
+func (p Policy) Hold(a Attempt) (until StoreTime, asked bool) {
+	if a.Outcome != OutcomeThrottled {
+		return 0, false
+	}
+	return a.Ended.Add(p.pause(a)), true
+}
+
+// pause is the least time after an attempt.
+func (p Policy) pause(a Attempt) time.Duration {
+	return max(p.Interval, min(a.Hint, p.MaxHint))
 }

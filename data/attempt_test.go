@@ -2,6 +2,7 @@ package data_test
 
 import (
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -33,6 +34,8 @@ func TestPolicyAfter(t *testing.T) {
 		"unknown, only":             {once, 1, data.Result{Outcome: data.OutcomeUnknown}, data.Next{State: data.Unknown}},
 		"no policy":                 {data.Policy{}, 1, data.Result{Outcome: data.OutcomeTemporary}, data.Next{State: data.Failed}},
 		"throttled, last":           {minute, 3, hint(time.Minute), data.Next{State: data.Failed}},
+		"withdrawn":                 {minute, 1, data.Result{Outcome: data.OutcomeWithdrawn}, data.Next{State: data.Waiting, Due: ended - 1}},
+		"withdrawn, last":           {minute, 3, data.Result{Outcome: data.OutcomeWithdrawn}, data.Next{State: data.Waiting, Due: ended - 1}},
 		"hint shorter":              {minute, 1, hint(time.Second), waiting(time.Minute)},
 		"hint negative":             {minute, 1, hint(-time.Hour), waiting(time.Minute)},
 		"hint longer":               {minute, 1, hint(5 * time.Minute), waiting(5 * time.Minute)},
@@ -51,6 +54,52 @@ func TestPolicyAfter(t *testing.T) {
 				t.Errorf("%+v.After(%+v) = %+v; want %+v", test.policy, a, got, test.want)
 			}
 		})
+	}
+}
+
+func TestPolicyHold(t *testing.T) {
+	const ended = data.StoreTime(1000)
+	p := data.Policy{MaxAttempts: 3, Interval: time.Minute, MaxHint: time.Hour}
+	throttled := func(d time.Duration) data.Result { return data.Result{Outcome: data.OutcomeThrottled, Hint: d} }
+	tests := map[string]struct {
+		number int
+		result data.Result
+		want   time.Duration // 0 for no hold
+	}{
+		"a hint":                     {1, throttled(5 * time.Minute), 5 * time.Minute},
+		"at the last attempt":        {3, throttled(5 * time.Minute), 5 * time.Minute},
+		"shorter than the interval":  {1, throttled(0), time.Minute},
+		"negative":                   {1, throttled(-time.Hour), time.Minute},
+		"beyond the limit":           {1, throttled(math.MaxInt64), time.Hour},
+		"temporary":                  {1, data.Result{Outcome: data.OutcomeTemporary, Hint: time.Minute}, 0},
+		"permanent":                  {1, data.Result{Outcome: data.OutcomePermanent}, 0},
+		"delivered in spite of that": {1, data.Result{Outcome: data.OutcomeDelivered, Hint: time.Minute}, 0},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			a := data.Attempt{Number: test.number, Began: ended - 1, Ended: ended, Result: test.result}
+			until, asked := p.Hold(a)
+			if asked != (test.want > 0) || asked && until != ended.Add(test.want) {
+				t.Errorf("%+v.Hold(%+v) = %d, %v; want %v after %d", p, a, until, asked, test.want, ended)
+			}
+		})
+	}
+}
+
+func TestCauses(t *testing.T) {
+	unreached := []data.Cause{data.CauseRefused, data.CauseUnreached, data.CauseDNS, data.CauseTLS}
+	for _, c := range data.Causes() {
+		if got, ok := data.ParseCause(string(c)); got != c || !ok {
+			t.Errorf("ParseCause(%q) = %q, %v; want the same, true", c, got, ok)
+		}
+		if got, want := c.Unreached(), slices.Contains(unreached, c); got != want {
+			t.Errorf("Cause(%q).Unreached() = %v; want %v", c, got, want)
+		}
+	}
+	for _, word := range []string{"", "Refused", "status "} {
+		if _, ok := data.ParseCause(word); ok {
+			t.Errorf("ParseCause(%q) is true; want false", word)
+		}
 	}
 }
 

@@ -4,16 +4,22 @@ import "time"
 
 // A Batch is what one commit changes. Its parts are independent of each other:
 // each carries its own answer, and one that is refused does not touch the rest.
+//
+// They are applied in the order of the fields: what a settle says about its lane
+// counts for the begins beside it.
 type Batch struct {
 	Settles []*Settle
+	Pauses  []*Pause
 	Begins  []*Begin
 	Cancels []*Cancel
+	Resends []*Resend
 	Saves   []*Save
+	Prune   *Prune // nil for none
 }
 
 // Empty reports whether there is nothing to commit.
 func (b *Batch) Empty() bool {
-	return len(b.Settles)+len(b.Begins)+len(b.Cancels)+len(b.Saves) == 0
+	return len(b.Settles)+len(b.Pauses)+len(b.Begins)+len(b.Cancels)+len(b.Resends)+len(b.Saves) == 0 && b.Prune == nil
 }
 
 // NewEvent is an event to accept.
@@ -27,6 +33,9 @@ type NewMessage struct {
 	Gateway string
 	Text    string
 	Event   int // made by a route of the Save's Events[Event-1]; 0 when a client sent it
+	// MaxQueue is how many messages with an attempt to come the gateway may have,
+	// this one included; 0 means no limit.
+	MaxQueue int
 }
 
 // IdempotencyKey makes a Save repeatable: a second Save with the same Key and
@@ -48,7 +57,7 @@ type Save struct {
 
 	First    ID    // answer: the id of the first event, or without events of the first message
 	Repeated bool  // answer: the key was known, First is the first answer's
-	Err      error // answer: ErrKeyReused, ErrTooLarge; nil when stored
+	Err      error // answer: ErrKeyReused, ErrTooLarge, ErrBacklog, ErrNoSpace; nil when stored
 }
 
 // Ref points at a message that a lane may begin: what its window holds instead
@@ -68,12 +77,34 @@ type Claim struct {
 	Policy Policy
 }
 
-// Begin records attempts before their requests leave.
+// Begin records attempts before their requests leave. None is granted while the
+// lane is held or paused.
 type Begin struct {
 	Gateway string
 	Claims  []Claim
 
 	Granted []Granted // answer: the claims that may be sent, in their order
+	Closed  Closed    // answer: why none is granted though each might be
+}
+
+// Refused lists the claims that were not granted.
+func (b *Begin) Refused() (refs []Ref) {
+	granted := b.Granted // in the order of the claims
+	for _, c := range b.Claims {
+		if len(granted) > 0 && granted[0].Message.ID == c.Ref.ID && granted[0].Number == c.Ref.Number {
+			granted = granted[1:]
+			continue
+		}
+		refs = append(refs, c.Ref)
+	}
+	return refs
+}
+
+// Closed says why a lane begins no attempts for now. Its zero value says that it
+// does.
+type Closed struct {
+	Paused bool
+	Held   StoreTime // until then, when it is in the future
 }
 
 // Granted is an attempt that was recorded and may be sent.
@@ -84,8 +115,9 @@ type Granted struct {
 }
 
 // Settle records what an attempt came to. The [Policy] it began under says what
-// becomes of the message. A late one, for an attempt that was settled already,
-// is refused with ErrConflict and changes nothing.
+// becomes of the message, and whether its lane is held. A late one, for an
+// attempt that was settled already, is refused with ErrConflict and changes
+// nothing.
 type Settle struct {
 	Gateway string
 	ID      ID
@@ -105,6 +137,59 @@ type Cancel struct {
 	Err     error   // answer: ErrNotFound, ErrSending, ErrEnded
 }
 
+// MaxResend is how many messages one [Resend] may name.
+const MaxResend = 1000
+
+// Resend sends dead letters again, each as a new message that names the old one.
+// The old one keeps its state and says what it became. All of it is one commit:
+// those that are refused do not touch the rest.
+type Resend struct {
+	IDs []ID // at most MaxResend
+
+	Resent []Resent // answer, in the order of IDs
+	Err    error    // answer: ErrTooLarge, ErrNoSpace; then nothing is sent again
+}
+
+// Resent is what became of one message of a [Resend].
+type Resent struct {
+	Old     ID
+	New     ID     // the new message; with ErrResent, the one that there was already
+	Gateway string // of both; "" when there is no Old
+	Err     error  // ErrNotFound, ErrNotDead, ErrResent; nil when sent again
+}
+
+// Pause keeps a lane from beginning attempts, or ends that. It survives
+// restarts and does not touch attempts under way.
+type Pause struct {
+	Gateway string
+	Paused  bool
+}
+
+// Retention says how long records are kept after their end; 0 means for ever.
+type Retention struct {
+	Events    time.Duration // from their acceptance
+	Delivered time.Duration // delivered and cancelled messages
+	Dead      time.Duration // dead letters
+}
+
+// Of returns how long a message that ended in a state is kept.
+func (r Retention) Of(s State) time.Duration {
+	if s.Dead() {
+		return r.Dead
+	}
+	return r.Delivered
+}
+
+// Prune deletes records whose time is over, the oldest of a queue first.
+type Prune struct {
+	Keep  Retention
+	Limit int // how many records to delete at most, about
+
+	Deleted int           // answer: how many were deleted
+	Next    StoreTime     // answer: when there may be more to delete; Never when nothing ends
+	Took    time.Duration // answer: what it took of the writer's time, beside the commit
+}
+
 // Lane is the stored side of a gateway: what waits, what is under way, and how
 // many messages are in which state. The counts are exact at every moment.
 type Lane struct {
@@ -112,6 +197,14 @@ type Lane struct {
 	Counts   [States]uint64 // by State
 	InFlight []InFlight     // in the order they began
 	Last     Attempt        // the newest settled attempt; Number 0 when there is none
+	Began    StoreTime      // when the newest attempt began; 0 when there was none
+	Paused   bool           // a person keeps it from beginning attempts
+	// Held is when its gateway may be sent to again, as the gateway asked;
+	// in the past when it did not, or when that is over.
+	Held   StoreTime
+	HeldAt time.Time // Held on the wall clock, for people; zero when it is over
+	// Unreached is how many attempts in a row ended without a connection.
+	Unreached int
 }
 
 // Open is how many messages still have an attempt to come or under way.

@@ -16,6 +16,10 @@ var (
 	ErrSending = errors.New("message is being sent")
 	// ErrEnded: the message is in a final state.
 	ErrEnded = errors.New("message has ended")
+	// ErrNotDead: only dead letters can be sent again.
+	ErrNotDead = errors.New("message is no dead letter")
+	// ErrResent: the dead letter was sent again already.
+	ErrResent = errors.New("message was sent again already")
 	// ErrConflict: what was asked does not fit the record's state any more.
 	ErrConflict = errors.New("does not fit the state of the record")
 	// ErrBadCursor: the cursor is not one that we gave out.
@@ -28,7 +32,7 @@ var (
 	ErrNoSpace = errors.New("not enough disk space")
 	// ErrOverloaded: too many requests wait for the disk.
 	ErrOverloaded = errors.New("overloaded")
-	// ErrBacklog: the gateway has as many waiting messages as it may have.
+	// ErrBacklog: the gateway has as many messages to send as it may have.
 	ErrBacklog = errors.New("backlog of the gateway is full")
 	// ErrStopping: the process is about to end.
 	ErrStopping = errors.New("stopping")

@@ -9,7 +9,10 @@ type Gateway struct {
 	Policy      Policy
 	Timeout     time.Duration // of one attempt, from dialling to the last byte of the answer
 	Concurrency int           // attempts under way at once
+	Rate        float64       // attempts that begin per second; 0 means no limit
 	MaxQueue    int           // messages with an attempt to come; 0 means no limit
+	HoldAfter   int           // attempts in a row without a connection until it is held; 0 means never
+	Permanent   []int         // statuses that end a message at once
 
 	Method  string
 	URL     string // with its secret parts masked

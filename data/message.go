@@ -2,6 +2,7 @@ package data
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -14,8 +15,9 @@ const (
 	Queued State = iota + 1
 	// Sending is entered when an attempt was recorded and left when its outcome is.
 	Sending
-	// Waiting is entered when an attempt failed and another one is allowed. It
-	// is left when the next attempt begins, never before its due time.
+	// Waiting is entered when an attempt failed and another one is allowed, or
+	// was withdrawn. It is left when the next attempt begins, never before its
+	// due time.
 	Waiting
 	// Delivered is final: the gateway said yes.
 	Delivered
@@ -70,6 +72,8 @@ type Message struct {
 	Gateway    string
 	Text       string
 	Event      ID        // the event a route made it of; 0 when a client sent it
+	ResendOf   ID        // the dead letter that was sent again as this; 0 when it is none
+	ResentAs   ID        // the message that this dead letter became; 0 when it did not
 	AcceptedAt time.Time // wall clock, for people
 
 	State    State
@@ -103,8 +107,8 @@ func (m *Message) Begin(number int, now StoreTime) error {
 }
 
 // Settle ends the attempt under way with a and moves the message to next, which
-// is what [Policy.After] said. It is refused with [ErrConflict] when no attempt
-// of that number is under way.
+// is what [Policy.After] said. An attempt that was withdrawn leaves no trace. It
+// is refused with [ErrConflict] when no attempt of that number is under way.
 func (m *Message) Settle(a Attempt, next Next) error {
 	switch {
 	case m.State != Sending:
@@ -114,7 +118,9 @@ func (m *Message) Settle(a Attempt, next Next) error {
 	case next.State != Waiting && !next.State.Final():
 		return fmt.Errorf("settle attempt %d to %s: %w", a.Number, next.State, ErrConflict)
 	}
-	m.Attempts = append(m.Attempts, a)
+	if a.Outcome != OutcomeWithdrawn {
+		m.Attempts = append(m.Attempts, a)
+	}
 	m.State, m.Due = next.State, next.Due
 	return nil
 }
@@ -142,14 +148,42 @@ func (m *Message) Cancel() error {
 	return nil
 }
 
-// MessageQuery selects messages. Without Gateway and State they come in the
+// Resend marks a dead letter with the message that it becomes. [ErrNotDead] when
+// it is none, [ErrResent] when it became one already.
+func (m *Message) Resend(as ID) error {
+	switch {
+	case !m.State.Dead():
+		return ErrNotDead
+	case m.ResentAs != 0:
+		return ErrResent
+	}
+	m.ResentAs = as
+	return nil
+}
+
+// Cause says why the newest attempt that ended did not deliver.
+func (m *Message) Cause() Cause {
+	for _, a := range slices.Backward(m.Attempts) {
+		if a.Outcome != 0 {
+			return a.Cause
+		}
+	}
+	return CauseNone
+}
+
+// MessageQuery selects messages. Without Gateway and States they come in the
 // order of acceptance, else state by state in the order of each state's queue.
 type MessageQuery struct {
-	Gateway string // only messages for this gateway; "" means all
-	State   State  // only messages in this state; 0 means all
-	After   string // the cursor of the page before; "" means from the start
-	Limit   int    // at most this many
+	Gateway string  // only messages for this gateway; "" means all
+	States  []State // only messages in one of these states; none means all
+	Cause   Cause   // only messages whose newest outcome has this cause; "" means all
+	Unsent  bool    // only messages that were not sent again
+	After   string  // the cursor of the page before; "" means from the start
+	Limit   int     // at most this many
 }
+
+// DeadStates lists the states of dead letters.
+func DeadStates() []State { return []State{Failed, Unknown, Expired} }
 
 // MessagePage answers a [MessageQuery]. Next is the cursor of the following
 // page, "" at the end; a page may be short, even empty, while there is a Next.

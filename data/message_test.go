@@ -153,3 +153,64 @@ func TestCutOff(t *testing.T) {
 		t.Errorf("CutOff(9) = %+v; want %+v", *got, want)
 	}
 }
+
+func TestWithdrawnAttemptLeavesNoTrace(t *testing.T) {
+	m := tried(data.Waiting, 1, 5)
+	m.Attempts[0].Cause = data.CauseStatus
+	if err := m.Begin(2, 7); err != nil {
+		t.Fatal(err)
+	}
+	a := data.Attempt{Number: 2, Began: 7, Ended: 8, Result: data.Result{Outcome: data.OutcomeWithdrawn}}
+	if err := m.Settle(a, data.Policy{MaxAttempts: 2}.After(a)); err != nil {
+		t.Fatal(err)
+	}
+	if m.State != data.Waiting || m.Due != 7 || m.NextNumber() != 2 || len(m.Attempts) != 1 {
+		t.Errorf("after a withdrawn attempt the message is %+v; want it to wait for attempt 2 at 7", m)
+	}
+}
+
+func TestMessageResend(t *testing.T) {
+	for _, s := range data.AllStates() {
+		m := tried(s, 3, 0)
+		var want error
+		if !s.Dead() {
+			want = data.ErrNotDead
+		}
+		if err := m.Resend(9); !errors.Is(err, want) {
+			t.Errorf("Resend(9) of a message that is %s = %v; want %v", s, err, want)
+		}
+		if want != nil && m.ResentAs != 0 {
+			t.Errorf("a message that is %s was marked as sent again", s)
+		}
+		if want == nil {
+			if err := m.Resend(10); !errors.Is(err, data.ErrResent) || m.ResentAs != 9 {
+				t.Errorf("a second Resend = %v and it became %d; want ErrResent and 9", err, m.ResentAs)
+			}
+		}
+	}
+}
+
+func TestMessageCause(t *testing.T) {
+	m := data.Message{}
+	if got := m.Cause(); got != data.CauseNone {
+		t.Errorf("Cause() = %q before an attempt; want none", got)
+	}
+	m.Attempts = []data.Attempt{
+		{Number: 1, Result: data.Result{Outcome: data.OutcomeTemporary, Cause: data.CauseReset}},
+		{Number: 2, Result: data.Result{Outcome: data.OutcomeTemporary, Cause: data.CauseStatus}},
+		{Number: 3},
+	}
+	if got := m.Cause(); got != data.CauseStatus {
+		t.Errorf("Cause() = %q; want that of the newest attempt that ended, %q", got, data.CauseStatus)
+	}
+}
+
+func TestRetentionOf(t *testing.T) {
+	r := data.Retention{Events: 1, Delivered: 2, Dead: 3}
+	want := map[data.State]time.Duration{data.Delivered: 2, data.Cancelled: 2, data.Failed: 3, data.Unknown: 3, data.Expired: 3}
+	for s, d := range want {
+		if got := r.Of(s); got != d {
+			t.Errorf("Of(%s) = %v; want %v", s, got, d)
+		}
+	}
+}

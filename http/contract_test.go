@@ -13,12 +13,12 @@ import (
 func TestIntakeAnswers(t *testing.T) {
 	store := newStore()
 	tr := &transcript{tb: t, server: newServer(t, store, func(o *Options) {
-		o.Route = func(e data.NewEvent) ([]data.NewMessage, error) {
+		o.Routes = routing(func(e data.NewEvent) ([]data.NewMessage, error) {
 			if !strings.HasPrefix(e.Type, "user_") {
 				return nil, nil
 			}
 			return []data.NewMessage{{Gateway: "gateway_1", Text: e.Payload + " is here"}}, nil
-		}
+		})
 	})}
 	tr.do("one event", "POST", "/event", `{"event_type":"message","event_payload":"hello"}`)
 	tr.do("several events, one routed", "POST", "/event", `[{"event_type":"a","event_payload":""},{"event_payload":"alice","event_type":"user_joined"}]`)
@@ -44,12 +44,12 @@ func TestIntakeAnswers(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	store := newStore()
 	tr := &transcript{tb: t, server: newServer(t, store, func(o *Options) {
-		o.Route = func(e data.NewEvent) ([]data.NewMessage, error) {
+		o.Routes = routing(func(e data.NewEvent) ([]data.NewMessage, error) {
 			if e.Type == "huge" {
 				return nil, data.ErrTooLarge
 			}
 			return make([]data.NewMessage, len(e.Payload)), nil
-		}
+		})
 	})}
 	event := `{"event_type":"a","event_payload":"b"}`
 	tr.do("everything wrong at once", "POST", "/event", `[{"event_type":1,"EVENT_PAYLOAD":"x","<script>":{}},null,{"event_type":null,"event_payload":[]},7]`)
@@ -103,7 +103,7 @@ func TestErrorsOfTheStore(t *testing.T) {
 	tr := &transcript{tb: t, server: newServer(t, store, func(o *Options) { o.Logger = lines.logger() })}
 	for _, err := range []error{
 		data.ErrNotFound, data.ErrUnknownGateway, data.ErrKeyReused, data.ErrTooLarge, data.ErrSending, data.ErrEnded,
-		data.ErrConflict, data.ErrBadCursor, data.ErrNoSpace, data.ErrOverloaded, data.ErrBacklog, data.ErrStopping,
+		data.ErrNotDead, data.ErrResent, data.ErrConflict, data.ErrBadCursor, data.ErrNoSpace, data.ErrOverloaded, data.ErrBacklog, data.ErrStopping,
 		data.ErrNoAnswer, data.ErrStorage, data.ErrDamaged,
 	} {
 		store.err = err
@@ -137,7 +137,10 @@ func TestQuestions(t *testing.T) {
 		{ID: first + 22, Gateway: "gateway_99", Text: "sending", AcceptedAt: noon, State: data.Sending, Attempts: []data.Attempt{tried(1, refused), {Number: 2, BeganAt: noon}}},
 		{ID: first + 23, Gateway: "gateway_99", Text: "\xff is not Unicode", AcceptedAt: noon, State: data.Delivered, Attempts: []data.Attempt{tried(1, data.Result{Outcome: data.OutcomeDelivered, Status: 204})}},
 	}
-	lane := data.Lane{Gateway: "gateway_99", Last: tried(3, refused)}
+	failed := data.Message{ID: first + 24, Gateway: "gateway_99", Text: "failed", AcceptedAt: noon, State: data.Failed, ResentAs: first + 25, Attempts: []data.Attempt{tried(1, throttled), tried(2, refused)}}
+	again := data.Message{ID: first + 25, Gateway: "gateway_99", Text: "failed", AcceptedAt: noon, State: data.Queued, ResendOf: first + 24}
+	store.messages = append(store.messages, failed, again)
+	lane := data.Lane{Gateway: "gateway_99", Last: tried(3, refused), Unreached: 2}
 	lane.Counts[data.Sending], lane.Counts[data.Delivered] = 1, 1
 	store.lanes["gateway_99"] = lane
 
@@ -152,6 +155,11 @@ func TestQuestions(t *testing.T) {
 	tr.do("empty parameters are not given", "GET", "/api/v1/events?event_type=&limit=3&after=", "")
 	tr.do("messages of a gateway", "GET", "/api/v1/messages?gateway=gateway_1", "")
 	tr.do("messages in a state", "GET", "/api/v1/messages?state=sending", "")
+	tr.do("dead letters", "GET", "/api/v1/messages?state=dead", "")
+	tr.do("dead letters of a gateway and a cause", "GET", "/api/v1/messages?state=dead&gateway=gateway_99&cause=refused", "")
+	tr.do("messages of a cause that none has", "GET", "/api/v1/messages?cause=dns", "")
+	tr.do("a message that was sent again", "GET", "/api/v1/messages/"+failed.ID.String(), "")
+	tr.do("the message that it became", "GET", "/api/v1/messages/"+again.ID.String(), "")
 	tr.do("first page of messages", "GET", "/api/v1/messages?limit=1", "")
 	tr.do("a message", "GET", "/api/v1/messages/"+(first+23).String(), "")
 	tr.do("no such message", "GET", "/api/v1/messages/"+first.String(), "")
@@ -168,6 +176,7 @@ func TestQuestions(t *testing.T) {
 	tr.do("repeated parameter", "GET", "/api/v1/events?limit=1&limit=1&limit=1", "")
 	tr.do("unknown parameters", "GET", "/api/v1/events?<script>=1&Limit=2", "")
 	tr.do("bad parameters of messages", "GET", "/api/v1/messages?limit=1001&state=Queued&gateway=GW", "")
+	tr.do("a cause that there is not", "GET", "/api/v1/messages?cause=Refused", "")
 	tr.do("number too long", "GET", "/api/v1/messages?limit=99999999999999999999", "")
 	tr.do("bad cursor", "GET", "/api/v1/messages?after=x", "")
 	tr.do("health", "GET", "/healthz", "")

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"fmt"
 
 	"github.com/go-json-experiment/json"
 
@@ -53,13 +54,62 @@ type messageBody struct {
 	Gateway *string `json:"gateway"`
 }
 
-// decodeMessage reads one message for a gateway that declared knows.
-func decodeMessage(body []byte, declared func(name string) bool) (data.NewMessage, error) {
+// decodeMessage reads one message for a gateway that declared knows. It asks for
+// the gateway once: the next answer may be another one.
+func decodeMessage(body []byte, declared func(name string) (data.Gateway, bool)) (data.NewMessage, error) {
 	var in messageBody
-	if err := decode(body, &in); err != nil || in.Text == nil || in.Gateway == nil || !declared(*in.Gateway) {
-		return data.NewMessage{}, inspect(body, messageShape(declared))
+	if err := decode(body, &in); err != nil || in.Text == nil || in.Gateway == nil {
+		return data.NewMessage{}, inspect(body, messageShape(func(name string) bool {
+			_, ok := declared(name)
+			return ok
+		}))
 	}
-	return data.NewMessage{Gateway: *in.Gateway, Text: *in.Text}, nil
+	gateway, ok := declared(*in.Gateway)
+	if !ok {
+		return data.NewMessage{}, inspect(body, messageShape(func(string) bool { return false }))
+	}
+	return data.NewMessage{Gateway: *in.Gateway, Text: *in.Text, MaxQueue: gateway.MaxQueue}, nil
+}
+
+// resendBody says which dead letters to send again. A nil field was missing.
+type resendBody struct {
+	Gateway *string `json:"gateway"`
+	State   *string `json:"state"`
+	Cause   *string `json:"cause"`
+	After   *string `json:"after"`
+	Limit   *int    `json:"limit"`
+	DryRun  bool    `json:"dry_run"`
+}
+
+// decodeResend reads which dead letters to send again: all of them that nothing
+// in the body leaves out. It looks at every body closely, since null, which is
+// nothing to the decoder, must not come to mean all.
+func decodeResend(body []byte) (q data.MessageQuery, dry bool, err error) {
+	if err := examine(body, resendShape()); err != nil {
+		return data.MessageQuery{}, false, err
+	}
+	var in resendBody
+	if err := decode(body, &in); err != nil {
+		return data.MessageQuery{}, false, fmt.Errorf("read a body that was found good: %w", err)
+	}
+	q = data.MessageQuery{States: data.DeadStates(), Unsent: true, Limit: data.MaxResend}
+	if in.Gateway != nil {
+		q.Gateway = *in.Gateway
+	}
+	if in.State != nil && *in.State != stateDead {
+		state, _ := data.ParseState(*in.State)
+		q.States = []data.State{state}
+	}
+	if in.Cause != nil {
+		q.Cause = data.Cause(*in.Cause)
+	}
+	if in.After != nil {
+		q.After = *in.After
+	}
+	if in.Limit != nil {
+		q.Limit = *in.Limit
+	}
+	return q, in.DryRun, nil
 }
 
 // decode is strict: names count as they are written, unknown and duplicate ones

@@ -9,11 +9,15 @@
 //	POST /send_message                   200 {"id","gateway","state":"queued"} + Location
 //	GET  /api/v1/events                  200 {"events","next"}; event_type, limit, after
 //	GET  /api/v1/events/{id}             200
-//	GET  /api/v1/messages                200 {"messages","next"}; gateway, state, limit, after
+//	GET  /api/v1/messages                200 {"messages","next"}; gateway, state, cause, limit, after
 //	GET  /api/v1/messages/{id}           200 with every attempt
 //	POST /api/v1/messages/{id}/cancel    200 the message; 409 while it is being sent or has ended
+//	POST /api/v1/messages/{id}/resend    201 {"id"} of the new message + Location; 409 for what is no dead letter
+//	POST /api/v1/messages/resend         200 {"resent","skipped","next"}, or {"matching","next"} of a dry run
 //	GET  /api/v1/gateways                200 {"gateways","next"}; limit, after
-//	GET  /api/v1/gateways/{name}         200 definition, counts per state, newest attempt
+//	GET  /api/v1/gateways/{name}         200 definition, counts per state, hold, newest attempt
+//	POST /api/v1/gateways/{name}/pause   200 the gateway; no attempt begins until it is resumed
+//	POST /api/v1/gateways/{name}/resume  200 the gateway
 //	GET  /healthz                        200 while the process answers
 //	GET  /readyz                         200, or 503 with reasons; draining is one
 //	GET  /metrics                        200 what [Options].Metrics writes
@@ -30,6 +34,25 @@
 // to go on from the end later keeps the id of the last event as after: an event's
 // id is its cursor. An empty parameter counts as not given.
 //
+// # Dead letters
+//
+// The state dead stands for failed, unknown and expired. Sending one of those
+// again makes a new message; resend_of and resent_as name one in the other, and
+// none is sent again twice. For many the body says which, an object of gateway,
+// state, cause, after, limit and dry_run, all optional: {} means all. One request
+// sends at most limit of them, 1000 unless it is less, in one commit; the caller
+// goes on with next as after. Broken off, it can start anew. Skipped are those
+// whose gateway is not declared, and those that another request was faster with.
+// With dry_run they are only counted, as far as one request goes: 100,000 or two
+// seconds; then next says where to go on, and the caller adds up.
+//
+// # Gateways
+//
+// A gateway that is not declared is shown as long as there are messages of it,
+// or it is paused: declared is false, and problem says so. hold is null or says
+// why nothing is sent: throttled, until the time that the gateway asked for, or
+// outage, until a connection can be made.
+//
 // # Refusals
 //
 // Every refusal is application/problem+json (RFC 9457) with fixed texts; the
@@ -41,11 +64,11 @@
 //	404  no such path, event, message or gateway
 //	405  the path does not know the method; Allow says which it knows
 //	408  the request did not come in time
-//	409  the message is being sent, or has ended
+//	409  the message is being sent, has ended, is no dead letter, or was sent again already
 //	413  the body is larger than allowed
 //	415  the body is compressed
 //	422  well-formed JSON that is not what the route takes; unknown gateway; key used for another request
-//	429  the gateway's backlog is full; Retry-After
+//	429  the backlog of a gateway is full; Retry-After
 //	431  the head of the request is too large
 //	500  a bug; the log has it
 //	503  stopping, no space, overloaded, or the store did not answer; Retry-After

@@ -43,9 +43,10 @@ func (s *Server) postEvent(c *fiber.Ctx) error {
 
 // routed returns the messages that the routes make of the events.
 func (s *Server) routed(events []data.NewEvent) ([]data.NewMessage, error) {
+	route := s.opts.Routes()
 	var all []data.NewMessage
 	for i, event := range events {
-		made, err := s.opts.Route(event)
+		made, err := route(event)
 		if err != nil {
 			return nil, err
 		}

@@ -26,6 +26,12 @@ func (nowhere) Cancel(context.Context, data.ID) (data.Message, error) {
 	return data.Message{}, data.ErrNotFound
 }
 
+func (nowhere) Resend(_ context.Context, ids []data.ID) ([]data.Resent, error) {
+	return make([]data.Resent, len(ids)), nil
+}
+
+func (nowhere) Pause(context.Context, string, bool) error { return nil }
+
 func (nowhere) Gateway(name string) (data.Gateway, bool) {
 	return data.Gateway{Name: name}, name == "gateway_1"
 }
@@ -35,7 +41,7 @@ func (nowhere) Gateways() []data.Gateway { return []data.Gateway{{Name: "gateway
 // Example starts a server and sends it an event, a message, and a mistake.
 func Example() {
 	server, err := httpapi.New(httpapi.Options{
-		Saver: nowhere{}, Canceller: nowhere{}, Reader: nowhere{}, Gateways: nowhere{},
+		Saver: nowhere{}, Canceller: nowhere{}, Resender: nowhere{}, Pauser: nowhere{}, Reader: nowhere{}, Gateways: nowhere{},
 		Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -26,7 +27,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 // noon is when everything in these tests happens.
 var noon = time.Date(2026, 3, 4, 12, 0, 0, 5e6, time.UTC)
 
-// store is a Saver, Canceller, Reader and Gateways that keeps all in memory.
+// store is all that a Server reaches, kept in memory.
 type store struct {
 	mu       sync.Mutex
 	events   []data.Event
@@ -34,7 +35,9 @@ type store struct {
 	lanes    map[string]data.Lane
 	keys     map[[32]byte]*data.Save
 	saves    []*data.Save // all that it was given
-	err      error        // what Save and Cancel answer, when set
+	err      error        // what Save, Resend and Pause answer, when set
+	resends  [][]data.ID  // all that Resend was given
+	room     int          // how many bytes of text fit into one Resend; 0 means any number
 	gateways []data.Gateway
 	onSave   func(ctx context.Context) error // called before anything is stored, when set
 }
@@ -47,9 +50,14 @@ func newStore() *store {
 		gateways: []data.Gateway{
 			{Name: "broken", Policy: policy, Problem: "body template does not parse"},
 			{Name: "gateway_1", Policy: policy, Timeout: 10 * time.Second, Concurrency: 16, Method: "POST", URL: "http://127.0.0.1:5000/gateway_1", Body: "json"},
-			{Name: "gateway_99", Policy: policy, Timeout: 10 * time.Second, Concurrency: 16, MaxQueue: 5, Method: "POST", URL: "https://api.example.com/bot***/send", Body: "form"},
+			{Name: "gateway_99", Policy: policy, Timeout: 10 * time.Second, Concurrency: 16, Rate: 1.5, MaxQueue: 5, HoldAfter: 3, Permanent: []int{400, 410}, Method: "POST", URL: "https://api.example.com/bot***/send", Body: "form"},
 		},
 	}
+}
+
+// routing is Options.Routes with one set of routes for ever.
+func routing(route func(data.NewEvent) ([]data.NewMessage, error)) func() func(data.NewEvent) ([]data.NewMessage, error) {
+	return func() func(data.NewEvent) ([]data.NewMessage, error) { return route }
 }
 
 func (s *store) Save(ctx context.Context, in *data.Save) error {
@@ -103,6 +111,57 @@ func (s *store) Cancel(_ context.Context, id data.ID) (data.Message, error) {
 		}
 	}
 	return data.Message{}, data.ErrNotFound
+}
+
+func (s *store) Resend(ctx context.Context, ids []data.ID) ([]data.Resent, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.resends = append(s.resends, ids)
+	if _, ok := ctx.Deadline(); !ok {
+		return nil, errors.New("no deadline")
+	}
+	if s.err != nil {
+		return nil, fmt.Errorf("commit group 17 of /var/secret: %w", s.err)
+	}
+	size := 0
+	for _, m := range s.messages {
+		if slices.Contains(ids, m.ID) {
+			size += len(m.Text)
+		}
+	}
+	if s.room > 0 && size > s.room {
+		return nil, fmt.Errorf("commit: %w", data.ErrTooLarge)
+	}
+	resent := make([]data.Resent, len(ids))
+	for i, id := range ids {
+		resent[i] = data.Resent{Old: id, Err: data.ErrNotFound}
+		at := slices.IndexFunc(s.messages, func(m data.Message) bool { return m.ID == id })
+		if at < 0 {
+			continue
+		}
+		became := s.messages[len(s.messages)-1].ID + 1
+		old := &s.messages[at]
+		if resent[i].Err = old.Resend(became); resent[i].Err == nil {
+			s.messages = append(s.messages, data.Message{ID: became, Gateway: old.Gateway, Text: old.Text, ResendOf: id, State: data.Queued, AcceptedAt: noon})
+		}
+		resent[i].New = s.messages[at].ResentAs
+	}
+	return resent, nil
+}
+
+func (s *store) Pause(ctx context.Context, gateway string, paused bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := ctx.Deadline(); !ok {
+		return errors.New("no deadline")
+	}
+	if s.err != nil {
+		return fmt.Errorf("commit group 17 of /var/secret: %w", s.err)
+	}
+	lane := s.lanes[gateway]
+	lane.Gateway, lane.Paused = gateway, paused
+	s.lanes[gateway] = lane
+	return nil
 }
 
 func (s *store) Event(id data.ID) (data.Event, error) {
@@ -162,7 +221,8 @@ func (s *store) Messages(q data.MessageQuery) (data.MessagePage, error) {
 	}
 	var page data.MessagePage
 	for _, m := range s.messages {
-		if m.ID <= after || q.Gateway != "" && q.Gateway != m.Gateway || q.State != 0 && q.State != m.State {
+		if m.ID <= after || q.Gateway != "" && q.Gateway != m.Gateway || len(q.States) > 0 && !slices.Contains(q.States, m.State) ||
+			q.Cause != "" && q.Cause != m.Cause() || q.Unsent && m.ResentAs != 0 {
 			continue
 		}
 		if len(page.Messages) == q.Limit {
@@ -212,7 +272,7 @@ func (s *store) saved() int {
 func newServer(tb testing.TB, s *store, change ...func(*Options)) *Server {
 	tb.Helper()
 	o := Options{
-		Saver: s, Canceller: s, Reader: s, Gateways: s,
+		Saver: s, Canceller: s, Resender: s, Pauser: s, Reader: s, Gateways: s,
 		Logger: slog.New(slog.DiscardHandler),
 		Now:    func() time.Time { return noon },
 	}

@@ -39,7 +39,7 @@ func refused(t *testing.T, body []byte, err error) {
 	if len(p.Errors) == 0 || len(p.Errors) > maxFindings {
 		t.Fatalf("%q is refused with %d findings", body, len(p.Errors))
 	}
-	pointers := regexp.MustCompile(`^(/[0-9]+)?(/event_type|/event_payload|/message|/gateway)?$`)
+	pointers := regexp.MustCompile(`^(/[0-9]+)?(/event_type|/event_payload|/message|/gateway|/state|/cause|/after|/limit|/dry_run)?$`)
 	for _, f := range p.Errors {
 		if f.Pointer != nil && !pointers.MatchString(*f.Pointer) {
 			t.Fatalf("%q is refused at %q", body, *f.Pointer)
@@ -80,7 +80,9 @@ func FuzzDecodeEvents(f *testing.F) {
 
 func FuzzDecodeMessage(f *testing.F) {
 	seed(f)
-	declared := func(name string) bool { return name != "nobody" }
+	declared := func(name string) (data.Gateway, bool) {
+		return data.Gateway{Name: name, MaxQueue: len(name)}, name != "nobody"
+	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		message, err := decodeMessage(body, declared)
 		if err != nil {
@@ -96,6 +98,44 @@ func FuzzDecodeMessage(f *testing.F) {
 		}
 		if decoded, err := decodeMessage(again, declared); err != nil || decoded != message {
 			t.Fatalf("%q, encoded again as %q, gave %+v, %v", body, again, decoded, err)
+		}
+	})
+}
+
+// FuzzDecodeResend: what is taken asks for dead letters that were not sent
+// again, one page of them, and for all only where the body says nothing else.
+func FuzzDecodeResend(f *testing.F) {
+	seed(f)
+	for _, body := range []string{
+		`{}`, `{"gateway":"gateway_1","state":"failed","cause":"refused","after":"","limit":1000,"dry_run":true}`,
+		`{"gateway":null}`, `{"state":"dead","limit":1}`, `{"limit":1e2}`, `{"limit":0,"gateway":"","state":"queued","cause":"x"}`,
+		`{"limit":99999999999999999999,"dry_run":"true"}`, `{"limit":-0.5,"dry_run":false}`, `{"after":1}`,
+	} {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		q, dry, err := decodeResend(body)
+		if err != nil {
+			refused(t, body, err)
+			return
+		}
+		var in map[string]any
+		if err := json.Unmarshal(body, &in); err != nil {
+			t.Fatalf("%q is taken: %v", body, err)
+		}
+		_, named := in["gateway"]
+		_, caused := in["cause"]
+		stated := in["state"] != nil && in["state"] != "dead"
+		if named != (q.Gateway != "") || caused != (q.Cause != "") || stated != (len(q.States) == 1) || dry != (in["dry_run"] == true) {
+			t.Fatalf("%q asks for %+v, dry run %t", body, q, dry)
+		}
+		if !q.Unsent || q.Limit < 1 || q.Limit > data.MaxResend || len(q.States) == 0 {
+			t.Fatalf("%q asks for %+v", body, q)
+		}
+		for _, state := range q.States {
+			if !state.Dead() {
+				t.Fatalf("%q asks for messages that are %v", body, state)
+			}
 		}
 	})
 }

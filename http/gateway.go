@@ -3,6 +3,7 @@ package httpapi
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -15,6 +16,7 @@ import (
 // and what its lane has.
 type gatewayAnswer struct {
 	Name        string            `json:"name"`
+	Declared    bool              `json:"declared"`
 	Method      string            `json:"method"`
 	URL         string            `json:"url"`
 	Body        string            `json:"body"`
@@ -23,43 +25,108 @@ type gatewayAnswer struct {
 	MaxHint     int64             `json:"max_hint_ms"`
 	Timeout     int64             `json:"timeout_ms"`
 	Concurrency int               `json:"concurrency"`
-	MaxQueue    int               `json:"max_queue"` // 0 means no limit
+	Rate        float64           `json:"rate"`             // per second; 0 means no limit
+	MaxQueue    int               `json:"max_queue"`        // 0 means no limit
+	HoldAfter   int               `json:"hold_after"`       // 0 means never
+	Permanent   []int             `json:"permanent_status"` // statuses
 	Problem     string            `json:"problem,omitzero"`
-	Hold        *string           `json:"hold"`   // until when nothing is sent; null means that it is not held
-	Counts      map[string]uint64 `json:"counts"` // by state, all of them
-	Last        *attemptAnswer    `json:"last"`   // the newest attempt that ended; null when there was none
+	Paused      bool              `json:"paused"`
+	Unreached   int               `json:"unreached"` // attempts in a row without a connection
+	Hold        *holdAnswer       `json:"hold"`      // why nothing is sent; null means that it is not held
+	Counts      map[string]uint64 `json:"counts"`    // by state, all of them
+	Last        *attemptAnswer    `json:"last"`      // the newest attempt that ended; null when there was none
 }
 
-func showAsGateway(g data.Gateway, lane data.Lane) gatewayAnswer {
+// holdAnswer says why a gateway is not sent to.
+type holdAnswer struct {
+	Reason string  `json:"reason"`
+	Until  *string `json:"until"` // null while nobody knows
+}
+
+// The reasons of a hold, a closed list.
+const (
+	holdThrottled = "throttled" // the gateway asked for it
+	holdOutage    = "outage"    // no connection, until one can be made
+)
+
+// knownGateway is a gateway that can be shown: one that is declared, or one that
+// is not any more and has a lane.
+type knownGateway struct {
+	data.Gateway
+	declared bool
+	lane     data.Lane // empty before the first message
+}
+
+// undeclared stands for a gateway of which there is only the lane.
+func undeclared(lane data.Lane) knownGateway {
+	return knownGateway{lane: lane, Gateway: data.Gateway{
+		Name: lane.Gateway, Problem: "not declared in the configuration: its messages are parked",
+	}}
+}
+
+// worthShowing reports whether anybody would miss the gateway in the list.
+func (g knownGateway) worthShowing() bool {
+	return g.declared || g.lane.Paused || slices.Max(g.lane.Counts[:]) > 0
+}
+
+func (g knownGateway) hold() *holdAnswer {
+	switch {
+	case !g.lane.HeldAt.IsZero():
+		return &holdAnswer{Reason: holdThrottled, Until: new(stamp(g.lane.HeldAt))}
+	case g.HoldAfter > 0 && g.lane.Unreached >= g.HoldAfter:
+		return &holdAnswer{Reason: holdOutage}
+	}
+	return nil
+}
+
+func showAsGateway(g knownGateway) gatewayAnswer {
 	shown := gatewayAnswer{
-		Name: g.Name, Method: g.Method, URL: g.URL, Body: g.Body, Problem: g.Problem,
+		Name: g.Name, Declared: g.declared, Method: g.Method, URL: g.URL, Body: g.Body, Problem: g.Problem,
 		MaxAttempts: g.Policy.MaxAttempts,
 		Interval:    g.Policy.Interval.Milliseconds(),
 		MaxHint:     g.Policy.MaxHint.Milliseconds(),
 		Timeout:     g.Timeout.Milliseconds(),
 		Concurrency: g.Concurrency,
+		Rate:        g.Rate,
 		MaxQueue:    g.MaxQueue,
+		HoldAfter:   g.HoldAfter,
+		Permanent:   g.Permanent,
+		Paused:      g.lane.Paused,
+		Unreached:   g.lane.Unreached,
+		Hold:        g.hold(),
 		Counts:      make(map[string]uint64, data.States),
 	}
 	for _, state := range data.AllStates() {
-		shown.Counts[state.String()] = lane.Counts[state]
+		shown.Counts[state.String()] = g.lane.Counts[state]
 	}
-	if lane.Last.Number > 0 {
-		shown.Last = new(showAsAttempt(lane.Last))
+	if g.lane.Last.Number > 0 {
+		shown.Last = new(showAsAttempt(g.lane.Last))
 	}
 	return shown
 }
 
+// gateway returns what is known of a gateway.
+func (s *Server) gateway(name string) (knownGateway, error) {
+	declared, ok := s.opts.Gateways.Gateway(name)
+	lane, err := s.opts.Reader.Lane(name)
+	switch {
+	case err != nil && !errors.Is(err, data.ErrNotFound), err != nil && !ok:
+		return knownGateway{}, fmt.Errorf("read a lane: %w", err)
+	case !ok:
+		return undeclared(lane), nil
+	}
+	return knownGateway{Gateway: declared, declared: true, lane: lane}, nil
+}
+
 func (s *Server) showGateway(c *fiber.Ctx) error {
-	gateway, ok := s.opts.Gateways.Gateway(strings.Clone(c.Params("name")))
-	if !ok {
+	gateway, err := s.gateway(strings.Clone(c.Params("name")))
+	if err != nil {
+		return err
+	}
+	if !gateway.worthShowing() {
 		return data.ErrNotFound
 	}
-	lane, err := s.opts.Reader.Lane(gateway.Name)
-	if err != nil && !errors.Is(err, data.ErrNotFound) {
-		return fmt.Errorf("read a lane: %w", err)
-	}
-	return answer(c, showAsGateway(gateway, lane))
+	return answer(c, showAsGateway(gateway))
 }
 
 // listGateways lists all gateways unless a limit is given: there are as many as
@@ -73,7 +140,10 @@ func (s *Server) listGateways(c *fiber.Ctx) error {
 	if err := given.err(); err != nil {
 		return err
 	}
-	all := s.opts.Gateways.Gateways()
+	all, err := s.gateways()
+	if err != nil {
+		return err
+	}
 	rest := all[sort.Search(len(all), func(i int) bool { return all[i].Name > after }):]
 	list := struct {
 		Gateways []gatewayAnswer `json:"gateways"`
@@ -83,17 +153,34 @@ func (s *Server) listGateways(c *fiber.Ctx) error {
 		rest = rest[:limit]
 		list.Next = new(rest[limit-1].Name)
 	}
+	list.Gateways = make([]gatewayAnswer, 0, len(rest))
+	for _, gateway := range rest {
+		list.Gateways = append(list.Gateways, showAsGateway(gateway))
+	}
+	return answer(c, list)
+}
+
+// gateways returns all that is worth showing, by name.
+func (s *Server) gateways() ([]knownGateway, error) {
+	declared := s.opts.Gateways.Gateways()
 	stored, err := s.opts.Reader.Lanes()
 	if err != nil {
-		return fmt.Errorf("read the lanes: %w", err)
+		return nil, fmt.Errorf("read the lanes: %w", err)
 	}
 	lanes := make(map[string]data.Lane, len(stored))
 	for _, lane := range stored {
 		lanes[lane.Gateway] = lane
 	}
-	list.Gateways = make([]gatewayAnswer, 0, len(rest))
-	for _, gateway := range rest {
-		list.Gateways = append(list.Gateways, showAsGateway(gateway, lanes[gateway.Name]))
+	all := make([]knownGateway, 0, len(declared))
+	for _, gateway := range declared {
+		all = append(all, knownGateway{Gateway: gateway, declared: true, lane: lanes[gateway.Name]})
+		delete(lanes, gateway.Name)
 	}
-	return answer(c, list)
+	for _, lane := range lanes {
+		if left := undeclared(lane); left.worthShowing() {
+			all = append(all, left)
+		}
+	}
+	slices.SortFunc(all, func(a, b knownGateway) int { return strings.Compare(a.Name, b.Name) })
+	return all, nil
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"strconv"
-	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -31,34 +30,24 @@ const (
 	codeEmptyBody    = "empty_body"
 )
 
-// shape is what a body has to look like: an object with exactly these fields,
-// all strings, or an array of such objects.
-type shape struct {
-	fields []string
-	array  int                                             // how many objects an array may hold; 0 means no array
-	check  func(field, value string) (code, detail string) // judges a string; nil means that any will do
-}
-
-func eventShape() shape {
-	return shape{fields: []string{"event_type", "event_payload"}, array: data.MaxEvents}
-}
-
-func messageShape(declared func(name string) bool) shape {
-	return shape{fields: []string{"message", "gateway"}, check: func(field, value string) (code, detail string) {
-		if field == "gateway" && !declared(value) {
-			return codeUnknownGateway, "No gateway of this name is declared."
-		}
-		return "", ""
-	}}
-}
-
-// inspect says what is wrong with a body that was refused. It reads all of it,
-// because a body that is not well-formed to the end is malformed whatever else
-// it is. It never returns nil.
+// inspect says what is wrong with a body that was refused. It never returns nil.
 func inspect(body []byte, s shape) error {
+	if err := examine(body, s); err != nil {
+		return err
+	}
+	return &rejection{kind: errInvalidBody}
+}
+
+// examine says what is wrong with a body, nil when nothing is. It reads all of
+// it, because a body that is not well-formed to the end is malformed whatever
+// else it is.
+func examine(body []byte, s shape) error {
 	in := inspector{shape: s, dec: jsontext.NewDecoder(bytes.NewBuffer(body))}
 	if err := in.document(); err != nil {
 		return in.malformed(err)
+	}
+	if in.total == 0 {
+		return nil
 	}
 	r := &rejection{kind: errInvalidBody, findings: in.findings}
 	if in.total > len(in.findings) {
@@ -125,7 +114,7 @@ func (in *inspector) elements() error {
 
 func (in *inspector) object(at string) error {
 	if in.dec.PeekKind() != '{' {
-		return in.mismatch(at, "The value must be an object with the fields "+strings.Join(in.fields, " and ")+".")
+		return in.mismatch(at, "The value must be an object with "+in.names()+".")
 	}
 	if _, err := in.dec.ReadToken(); err != nil {
 		return err
@@ -137,10 +126,10 @@ func (in *inspector) object(at string) error {
 		if err != nil {
 			return err
 		}
-		field, known := in.field(name.String())
-		seen[field] = true
+		f, known := in.field(name.String())
+		seen[f.name] = true
 		if known {
-			err = in.text(at+"/"+field, field)
+			err = in.value(at+"/"+f.name, f)
 		} else {
 			strange = true
 			err = in.dec.SkipValue()
@@ -151,31 +140,31 @@ func (in *inspector) object(at string) error {
 	}
 	if strange {
 		// Its name is the client's, so the object is named and not the field.
-		in.note(at, codeUnknownField, "The object has a field other than "+strings.Join(in.fields, " and ")+"; names are case-sensitive.")
+		in.note(at, codeUnknownField, "The object has a field other than "+in.list()+"; names are case-sensitive.")
 	}
-	for _, field := range in.fields {
-		if !seen[field] {
-			in.note(at+"/"+field, codeRequired, "The field is missing.")
+	for _, f := range in.fields {
+		if !seen[f.name] && !in.optional {
+			in.note(at+"/"+f.name, codeRequired, "The field is missing.")
 		}
 	}
 	_, err := in.dec.ReadToken()
 	return err
 }
 
-// field returns the name as our own constant, so that nothing of the client's
-// gets into a pointer.
-func (in *inspector) field(name string) (string, bool) {
-	for _, field := range in.fields {
-		if field == name {
-			return field, true
+// field returns the field with its name as our own constant, so that nothing of
+// the client's gets into a pointer.
+func (in *inspector) field(name string) (field, bool) {
+	for _, f := range in.fields {
+		if f.name == name {
+			return f, true
 		}
 	}
-	return "", false
+	return field{}, false
 }
 
-func (in *inspector) text(at, field string) error {
-	if in.dec.PeekKind() != '"' {
-		return in.mismatch(at, "The value must be a string.")
+func (in *inspector) value(at string, f field) error {
+	if !f.kind.holds(in.dec.PeekKind()) {
+		return in.mismatch(at, "The value must be "+string(f.kind)+".")
 	}
 	value, err := in.dec.ReadToken()
 	if err != nil {
@@ -184,7 +173,7 @@ func (in *inspector) text(at, field string) error {
 	if in.check == nil {
 		return nil
 	}
-	if code, detail := in.check(field, value.String()); code != "" {
+	if code, detail := in.check(f.name, value.String()); code != "" {
 		in.note(at, code, detail)
 	}
 	return nil

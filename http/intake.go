@@ -17,18 +17,34 @@ const maxKey = 255
 // intake is what both intake routes do before they look at the body: it returns
 // the body, which belongs to the connection, and the idempotency key.
 func (s *Server) intake(c *fiber.Ctx) ([]byte, *data.IdempotencyKey, error) {
-	if err := s.opts.Accepting(); err != nil {
-		return nil, nil, fmt.Errorf("take a request: %w", err)
+	if err := s.accepting(); err != nil {
+		return nil, nil, err
 	}
-	for _, coding := range c.Request().Header.PeekAll(fiber.HeaderContentEncoding) {
-		// Never decompressed: a small body can become a large one.
-		if !bytes.EqualFold(coding, []byte("identity")) {
-			return nil, nil, errEncoded
-		}
+	body, err := plainBody(c)
+	if err != nil {
+		return nil, nil, err
 	}
-	body := c.BodyRaw()
 	key, err := idempotencyKey(c.Request().Header.PeekAll("Idempotency-Key"), c.Route().Path, body)
 	return body, key, err
+}
+
+// accepting returns why nothing new is taken now.
+func (s *Server) accepting() error {
+	if err := s.opts.Accepting(); err != nil {
+		return fmt.Errorf("take a request: %w", err)
+	}
+	return nil
+}
+
+// plainBody returns the body, which belongs to the connection. It is never
+// decompressed: a small body can become a large one.
+func plainBody(c *fiber.Ctx) ([]byte, error) {
+	for _, coding := range c.Request().Header.PeekAll(fiber.HeaderContentEncoding) {
+		if !bytes.EqualFold(coding, []byte("identity")) {
+			return nil, errEncoded
+		}
+	}
+	return c.BodyRaw(), nil
 }
 
 // idempotencyKey returns the hashes of the client's key and of what it asks

@@ -88,6 +88,29 @@ func TestIntakeIsRefusedBeforeTheBodyIsLookedAt(t *testing.T) {
 	}
 }
 
+// A gateway that has enough to do refuses a message, and the event whose route
+// leads to it.
+func TestBacklog(t *testing.T) {
+	store := newStore()
+	store.err = data.ErrBacklog
+	server := newServer(t, store)
+	for route, body := range map[string]string{
+		"/event": `{"event_type":"a","event_payload":"b"}`, "/send_message": `{"message":"m","gateway":"gateway_99"}`,
+	} {
+		got := do(t, server, "POST", route, body)
+		if got.status != 429 || got.header.Get("Retry-After") != "30" || !strings.Contains(got.body, "max_queue") {
+			t.Errorf("POST %s = %d %s, Retry-After %q; want 429 that names the limit, and 30", route, got.status, got.body, got.header.Get("Retry-After"))
+		}
+	}
+	for _, save := range store.saves {
+		for _, m := range save.Messages {
+			if m.MaxQueue != 5 {
+				t.Errorf("the message may find %d others; want the gateway's 5", m.MaxQueue)
+			}
+		}
+	}
+}
+
 func TestStoreThatDoesNotAnswer(t *testing.T) {
 	store := newStore()
 	store.onSave = func(ctx context.Context) error {
@@ -110,9 +133,9 @@ func TestStoreThatDoesNotAnswer(t *testing.T) {
 func TestNothingAliasesTheConnection(t *testing.T) {
 	store := newStore()
 	addr := listen(t, newServer(t, store, func(o *Options) {
-		o.Route = func(e data.NewEvent) ([]data.NewMessage, error) {
+		o.Routes = routing(func(e data.NewEvent) ([]data.NewMessage, error) {
 			return []data.NewMessage{{Gateway: "gateway_1", Text: e.Payload}}, nil
-		}
+		})
 	}))
 	conn := dial(t, addr)
 	answers := bufio.NewReader(conn)
@@ -144,5 +167,32 @@ func TestNothingAliasesTheConnection(t *testing.T) {
 				t.Fatalf("save %d: message became %.3s for %s; want %.3s", i, m.Text, m.Gateway, want)
 			}
 		}
+	}
+}
+
+// A reload between two events of one request must not split it.
+func TestOneRequestMeetsOneSetOfRoutes(t *testing.T) {
+	store, sets := newStore(), 0
+	server := newServer(t, store, func(o *Options) {
+		o.Routes = func() func(data.NewEvent) ([]data.NewMessage, error) {
+			sets++
+			text := fmt.Sprint(sets)
+			return func(data.NewEvent) ([]data.NewMessage, error) {
+				return []data.NewMessage{{Gateway: "gateway_1", Text: text}}, nil
+			}
+		}
+	})
+	event := `{"event_type":"a","event_payload":"b"}`
+	for range 2 {
+		if got := do(t, server, "POST", "/event", "["+event+","+event+","+event+"]"); got.status != 201 {
+			t.Fatalf("answer %d %s, want 201", got.status, got.body)
+		}
+	}
+	var texts []string
+	for _, m := range store.messages {
+		texts = append(texts, m.Text)
+	}
+	if got := strings.Join(texts, " "); got != "1 1 1 2 2 2" {
+		t.Errorf("the routes that made the messages are %s, want 1 1 1 2 2 2", got)
 	}
 }

@@ -18,7 +18,7 @@ func (s *Server) postMessage(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	message, err := decodeMessage(body, s.declared)
+	message, err := decodeMessage(body, s.opts.Gateways.Gateway)
 	if err != nil {
 		return err
 	}
@@ -32,11 +32,6 @@ func (s *Server) postMessage(c *fiber.Ctx) error {
 	return nil
 }
 
-func (s *Server) declared(gateway string) bool {
-	_, ok := s.opts.Gateways.Gateway(gateway)
-	return ok
-}
-
 // messageAnswer is a message as it is shown.
 type messageAnswer struct {
 	ID         string          `json:"id"`
@@ -46,6 +41,8 @@ type messageAnswer struct {
 	AcceptedAt string          `json:"accepted_at"`
 	DueAt      string          `json:"due_at,omitzero"` // only while waiting
 	Event      string          `json:"event,omitzero"`  // only when a route made it
+	ResendOf   string          `json:"resend_of,omitzero"`
+	ResentAs   string          `json:"resent_as,omitzero"`
 	Attempts   []attemptAnswer `json:"attempts"`
 }
 
@@ -74,6 +71,12 @@ func showAsMessage(m data.Message) messageAnswer {
 	}
 	if m.Event != 0 {
 		shown.Event = m.Event.String()
+	}
+	if m.ResendOf != 0 {
+		shown.ResendOf = m.ResendOf.String()
+	}
+	if m.ResentAs != 0 {
+		shown.ResentAs = m.ResentAs.String()
 	}
 	for _, attempt := range m.Attempts {
 		shown.Attempts = append(shown.Attempts, showAsAttempt(attempt))
@@ -107,11 +110,14 @@ func (s *Server) showMessage(c *fiber.Ctx) error {
 }
 
 func (s *Server) listMessages(c *fiber.Ctx) error {
-	given, err := parameters(c, "gateway", "state", "limit", "after")
+	given, err := parameters(c, "gateway", "state", "cause", "limit", "after")
 	if err != nil {
 		return err
 	}
-	q := data.MessageQuery{Gateway: given.gateway("gateway"), State: given.state(), Limit: given.limit(), After: given.text("after")}
+	q := data.MessageQuery{
+		Gateway: given.gateway("gateway"), States: given.states(), Cause: given.cause(),
+		Limit: given.limit(), After: given.text("after"),
+	}
 	if err := given.err(); err != nil {
 		return err
 	}

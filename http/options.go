@@ -22,6 +22,18 @@ type Canceller interface {
 	Cancel(ctx context.Context, id data.ID) (data.Message, error)
 }
 
+// Resender sends dead letters again, at most [data.MaxResend], all in one commit,
+// and says what became of each, in the order of ids. An error means that none
+// was sent again, but for [data.ErrNoAnswer], after which it may still hold ids.
+type Resender interface {
+	Resend(ctx context.Context, ids []data.ID) ([]data.Resent, error)
+}
+
+// Pauser keeps the lane of a gateway from beginning attempts, or ends that.
+type Pauser interface {
+	Pause(ctx context.Context, gateway string, paused bool) error
+}
+
 // Reader answers questions about what is stored. What is not there is
 // [data.ErrNotFound]; for Lane this means that the gateway never had a message.
 type Reader interface {
@@ -33,7 +45,9 @@ type Reader interface {
 	Lanes() ([]data.Lane, error)
 }
 
-// Gateways knows the declared gateways. The list is sorted by name.
+// Gateways knows the declared gateways. The list is sorted by name and not
+// changed any more; the next one may differ, since declarations are read anew
+// while the process runs.
 type Gateways interface {
 	Gateway(name string) (data.Gateway, bool)
 	Gateways() []data.Gateway
@@ -49,12 +63,16 @@ type Key struct {
 type Options struct {
 	Saver     Saver
 	Canceller Canceller
+	Resender  Resender
+	Pauser    Pauser
 	Reader    Reader
 	Gateways  Gateways
 
-	// Route returns the messages that the routes make of an event, or
-	// [data.ErrTooLarge]; nil means that there are no routes.
-	Route func(data.NewEvent) ([]data.NewMessage, error)
+	// Routes returns the routes in force: a func that returns the messages that
+	// they make of an event, or [data.ErrTooLarge]. It is asked once for each
+	// request, so that all events of one meet the same routes. nil means that there
+	// are none.
+	Routes func() func(data.NewEvent) ([]data.NewMessage, error)
 	// Accepting returns why nothing new is taken now, asked before a body is
 	// looked at; nil means always taken.
 	Accepting func() error
@@ -105,8 +123,9 @@ func (o Options) withDefaults() Options {
 	o.WriteTimeout = orDefault(o.WriteTimeout, defaultWriteTimeout)
 	o.IdleTimeout = orDefault(o.IdleTimeout, defaultIdleTimeout)
 	o.SaveTimeout = orDefault(o.SaveTimeout, defaultSaveTimeout)
-	if o.Route == nil {
-		o.Route = func(data.NewEvent) ([]data.NewMessage, error) { return nil, nil }
+	if o.Routes == nil {
+		none := func(data.NewEvent) ([]data.NewMessage, error) { return nil, nil }
+		o.Routes = func() func(data.NewEvent) ([]data.NewMessage, error) { return none }
 	}
 	if o.Accepting == nil {
 		o.Accepting = func() error { return nil }
@@ -139,6 +158,8 @@ func (o Options) validate() error {
 	}
 	complain(o.Saver == nil, "no Saver")
 	complain(o.Canceller == nil, "no Canceller")
+	complain(o.Resender == nil, "no Resender")
+	complain(o.Pauser == nil, "no Pauser")
 	complain(o.Reader == nil, "no Reader")
 	complain(o.Gateways == nil, "no Gateways")
 	complain(o.Logger == nil, "no Logger")

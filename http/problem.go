@@ -36,6 +36,8 @@ type problem struct {
 	Errors  []finding `json:"errors,omitempty"`
 	Total   int       `json:"errors_total,omitzero"` // of which Errors may be the first
 	Reasons []string  `json:"reasons,omitempty"`
+	// ResentAs is the message that a dead letter became before.
+	ResentAs string `json:"resent_as,omitzero"`
 
 	retry int // seconds for Retry-After; 0 means no such header
 }
@@ -55,6 +57,7 @@ type rejection struct {
 	findings []finding
 	total    int      // 0 means that findings are all
 	reasons  []string // of errNotReady
+	resentAs data.ID  // of data.ErrResent
 }
 
 func (r *rejection) Error() string { return r.kind.Error() }
@@ -70,6 +73,9 @@ func problemOf(err error) problem {
 	p.Type = problemTypes + p.Type
 	if r, ok := errors.AsType[*rejection](err); ok {
 		p.Errors, p.Total, p.Reasons = r.findings, r.total, r.reasons
+		if r.resentAs != 0 {
+			p.ResentAs = r.resentAs.String()
+		}
 	}
 	return p
 }
@@ -133,6 +139,12 @@ func lookUp(err error) problem {
 	case errors.Is(err, data.ErrEnded):
 		return row(409, "ended", "Already ended",
 			"The message is in a final state.")
+	case errors.Is(err, data.ErrNotDead):
+		return row(409, "not-dead", "Not a dead letter",
+			"Only messages that are failed, unknown or expired can be sent again.")
+	case errors.Is(err, data.ErrResent):
+		return row(409, "already-resent", "Already sent again",
+			"The message was sent again before; resent_as is the message that it became.")
 	case errors.Is(err, data.ErrConflict):
 		return row(409, "conflict", "Conflict",
 			"The message changed meanwhile; look at it and try again.")
@@ -140,7 +152,7 @@ func lookUp(err error) problem {
 	// The state of the server.
 	case errors.Is(err, data.ErrBacklog):
 		return row(429, "backlog-full", "Backlog full",
-			"The gateway has as many waiting messages as it may have; nothing was stored. Try again later.", 30)
+			"A gateway that the request is for, by itself or by a route, has as many unfinished messages as its max_queue allows; nothing was stored. Try again later.", 30)
 	case errors.Is(err, data.ErrStopping):
 		return row(503, "stopping", "Stopping",
 			"The server is about to stop; nothing was stored. Try again.", 5)

@@ -99,24 +99,57 @@ func (q *query) eventCursor() data.ID {
 	return id
 }
 
-func (q *query) state() data.State {
+func (q *query) states() []data.State {
 	value := q.values["state"]
 	if value == "" {
-		return 0
+		return nil
+	}
+	if value == stateDead {
+		return data.DeadStates()
 	}
 	state, ok := data.ParseState(value)
 	if !ok {
-		q.note("state", codeInvalid, "The value must be queued, sending, waiting, delivered, failed, unknown, expired or cancelled.")
+		q.note("state", codeInvalid, "The value must be queued, sending, waiting, delivered, failed, unknown, expired or cancelled, or dead for failed, unknown and expired.")
 	}
-	return state
+	return []data.State{state}
+}
+
+func (q *query) cause() data.Cause {
+	value := q.values["cause"]
+	if value == "" {
+		return data.CauseNone
+	}
+	cause, ok := data.ParseCause(value)
+	if !ok {
+		q.note("cause", codeInvalid, wantCause())
+	}
+	return cause
 }
 
 // gateway returns a name that a gateway may have; there need not be one, since
 // messages outlive a declaration.
 func (q *query) gateway(name string) string {
 	value := q.values[name]
-	if len(value) > 64 || strings.Trim(value, "abcdefghijklmnopqrstuvwxyz0123456789_-") != "" {
-		q.note(name, codeInvalid, "The value must be the name of a gateway, 1 to 64 of a-z, 0-9, _ and -.")
+	if value != "" && !mayName(value) {
+		q.note(name, codeInvalid, wantName)
 	}
 	return value
+}
+
+// stateDead is the word for all states of dead letters.
+const stateDead = "dead"
+
+const wantName = "The value must be the name of a gateway, 1 to 64 of a-z, 0-9, _ and -."
+
+// mayName reports whether a gateway may have the name.
+func mayName(name string) bool {
+	return name != "" && len(name) <= 64 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") == ""
+}
+
+func wantCause() string {
+	words := make([]string, 0, len(data.Causes()))
+	for _, cause := range data.Causes() {
+		words = append(words, string(cause))
+	}
+	return "The value must be " + enumerate(words, "or") + "."
 }

@@ -70,8 +70,12 @@ func (s *Server) routes() {
 	s.app.Get("/api/v1/messages", s.listMessages)
 	s.app.Get("/api/v1/messages/:id", s.showMessage)
 	s.app.Post("/api/v1/messages/:id/cancel", s.cancelMessage)
+	s.app.Post("/api/v1/messages/:id/resend", s.resendMessage)
+	s.app.Post("/api/v1/messages/resend", s.resendMessages)
 	s.app.Get("/api/v1/gateways", s.listGateways)
 	s.app.Get("/api/v1/gateways/:name", s.showGateway)
+	s.app.Post("/api/v1/gateways/:name/pause", s.pauseGateway(true))
+	s.app.Post("/api/v1/gateways/:name/resume", s.pauseGateway(false))
 
 	s.app.Get("/healthz", s.showHealth)
 	s.app.Get("/readyz", s.showReady)

@@ -1,9 +1,12 @@
 // Package gateway is the lane actor: the run-time side of one gateway.
 //
-// It owns the window on the lane's queues, the requests under way, and one timer.
-// It accepts [Wake] and [Drain], asks the manager to stop it with [Idle], and
-// reaches the store and the outside only through its Options. Its decisions are
-// made in schedule.go.
+// It owns the windows on the lane's queues, the requests under way, and one timer.
+// It accepts [Wake], [Pause], [Redefine] and [Drain], asks the manager to stop it
+// with [Idle], and reaches the store and the outside only through its Options.
+//
+// Its decisions are made in schedule.go: what is next in the queues (window.go)
+// and how much may begin (gate.go, with outage.go and bucket.go). What all lanes
+// share is in slots.go.
 //
 // A request leaves only after its attempt is on disk, and what it came to is on
 // disk before the message can be tried again. The lane itself can be lost at any
@@ -12,7 +15,6 @@
 package gateway
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"time"
@@ -21,45 +23,6 @@ import (
 
 	"github.com/postrider/postrider/data"
 )
-
-// Queue is the stored side of a lane, for reading.
-type Queue interface {
-	Lane(gateway string) (data.Lane, error)
-	Ready(gateway string, after data.ID, limit int) (refs []data.Ref, more bool, err error)
-	Waiting(gateway string, after data.Ref, limit int) (refs []data.Ref, more bool, err error)
-}
-
-// Definition is how one gateway is to be served.
-type Definition struct {
-	Name        string
-	Policy      data.Policy
-	Timeout     time.Duration // of one attempt
-	Concurrency int           // requests under way at once
-	// Deliver sends one message and says what came of it. It returns within
-	// Timeout, and soon after ctx ends.
-	Deliver func(ctx context.Context, m data.Message, number int) data.Result
-}
-
-// Options say what a lane works with. All fields are needed but Attempted.
-type Options struct {
-	Definition Definition
-	Queue      Queue
-	Now        func() data.StoreTime
-	// NotBefore holds back what was waiting before the process started, when it
-	// is not known for how long.
-	NotBefore data.StoreTime
-	// Record begins and settles attempts on disk and then calls done, once.
-	Record func(begin *data.Begin, settles []*data.Settle, done func(error))
-	// Attempts ends when requests that are still under way must be cut off.
-	Attempts context.Context //nolint:containedctx // it bounds requests, not a call
-	// Draining reports whether the process is to end: a lane that starts then, as
-	// one that failed does, begins nothing.
-	Draining func() bool
-	Linger   time.Duration // how long an idle lane stays
-	Logger   *slog.Logger
-	// Attempted is told of each settled attempt. It must be quick.
-	Attempted func(gateway string, r data.Result, next data.State, took time.Duration)
-}
 
 // grace is what a request may take beyond its timeout before the lane stops
 // believing that it will report.
@@ -76,30 +39,35 @@ const maxSleep = time.Minute
 func Props(o Options) *actor.Props {
 	return actor.PropsFromProducer(func() actor.Actor {
 		a := &Actor{
-			options:  o,
-			log:      o.Logger.With("gateway", o.Definition.Name),
-			schedule: newSchedule(o.Definition.Concurrency, o.NotBefore),
-			requests: make(map[data.ID]request),
-			reread:   data.Never,
+			options:    o,
+			definition: o.Definition,
+			log:        o.Logger.With("gateway", o.Definition.Name),
+			requests:   make(map[data.ID]request),
+			reread:     data.Never,
 		}
-		a.schedule.paused = o.Draining()
+		a.schedule = newSchedule(o.Definition.Concurrency, o.NotBefore)
+		a.schedule.draining = o.Draining()
+		a.define()
 		return a
 	})
 }
 
 // Actor is a lane.
 type Actor struct {
-	options  Options
-	log      *slog.Logger
-	schedule *schedule
-	requests map[data.ID]request // begun and not settled
-	ready    bool                // the store was read
-	reread   data.StoreTime      // when to read it again after it could not be
-	wakes    uint64
-	timers   uint64
-	timer    *time.Timer
-	idleAt   time.Time // since when there is nothing to do; zero when there is
-	drained  bool      // and said so
+	options    Options
+	definition Definition
+	log        *slog.Logger
+	schedule   *schedule
+	share      *Share
+	requests   map[data.ID]request // begun and not settled
+	ready      bool                // the store was read
+	told       bool                // whether the lane is paused: the store may have been read before
+	reread     data.StoreTime      // when to read it again after it could not be
+	wakes      uint64
+	timers     uint64
+	timer      *time.Timer
+	idleAt     time.Time // since when there is nothing to do; zero when there is
+	drained    bool      // and said so
 }
 
 // request is an attempt that was begun. Its state is the store's and outlives
@@ -118,9 +86,13 @@ func (a *Actor) Receive(ctx actor.Context) {
 	case *actor.Started:
 		a.onStarted(ctx)
 	case *actor.Stopping, *actor.Restarting:
-		a.stopTimer()
+		a.onStopping()
 	case Wake:
 		a.onWake(ctx, m)
+	case Pause:
+		a.onPause(ctx, m)
+	case Redefine:
+		a.onRedefine(ctx)
 	case Drain:
 		a.onDrain(ctx)
 	case resumed:
@@ -131,6 +103,10 @@ func (a *Actor) Receive(ctx actor.Context) {
 		a.onRecorded(ctx, m)
 	case attemptDone:
 		a.onAttemptDone(ctx, m)
+	case probed:
+		a.onProbed(ctx, m)
+	case slotFree:
+		a.advance(ctx, nil)
 	case wakeDue:
 		a.onWakeDue(ctx, m)
 	default:
@@ -144,6 +120,20 @@ func (a *Actor) token() token { return token{incarnation: a, timer: a.timers} }
 func (a *Actor) current(t token) bool { return t.incarnation == a }
 
 func (a *Actor) onStarted(ctx actor.Context) {
+	self, root := ctx.Self(), ctx.ActorSystem().Root
+	a.share = a.options.Slots.Join(func() { root.Send(self, slotFree{}) })
+	a.resume(ctx)
+}
+
+func (a *Actor) onStopping() {
+	a.stopTimer()
+	if a.share != nil {
+		a.share.Leave()
+	}
+}
+
+// resume asks the store what it knows of the lane.
+func (a *Actor) resume(ctx actor.Context) {
 	t := a.token()
 	a.background(ctx, func() any {
 		lane, err := a.options.Queue.Lane(a.options.Definition.Name)
@@ -153,19 +143,27 @@ func (a *Actor) onStarted(ctx actor.Context) {
 	})
 }
 
-// onResumed takes over the attempts that are under way in the store's eyes: an
-// earlier incarnation began them.
+// onResumed takes over what the store knows, and the attempts that are under way
+// in its eyes: an earlier incarnation began them.
 func (a *Actor) onResumed(ctx actor.Context, m resumed) {
 	if !a.current(m.token) || a.ready {
 		return
 	}
+	now := a.options.Now()
 	if m.err != nil {
 		a.log.Error("read the lane: will be tried again", "err", m.err)
-		a.reread = a.options.Now().Add(readRetry)
+		a.reread = now.Add(readRetry)
 		a.advance(ctx, nil)
 		return
 	}
 	a.ready = true
+	if !a.told {
+		a.schedule.paused = m.lane.Paused
+	}
+	if m.lane.Last.Number > 0 {
+		a.share.Prompt(isPrompt(m.lane.Last.Result, m.lane.Last.Duration()))
+	}
+	a.schedule.resume(now, m.lane, a.definition, a.options.Ramp)
 	for _, f := range m.lane.InFlight {
 		if _, known := a.requests[f.ID]; known {
 			continue
@@ -186,8 +184,29 @@ func (a *Actor) onWake(ctx actor.Context, m Wake) {
 	a.advance(ctx, nil)
 }
 
+func (a *Actor) onPause(ctx actor.Context, m Pause) {
+	a.told, a.schedule.paused = true, m.Paused
+	a.advance(ctx, nil)
+}
+
+func (a *Actor) onRedefine(ctx actor.Context) {
+	a.define()
+	a.advance(ctx, nil)
+}
+
+// define takes the newest definition. Without one the old one stays, for what is
+// under way, and the lane is parked.
+func (a *Actor) define() {
+	d, ok := a.options.Define()
+	a.schedule.parked = !ok
+	if ok {
+		a.definition = d
+		a.schedule.define(d)
+	}
+}
+
 func (a *Actor) onDrain(ctx actor.Context) {
-	a.schedule.paused = true
+	a.schedule.draining = true
 	a.advance(ctx, nil)
 }
 
@@ -215,30 +234,48 @@ func (a *Actor) onRecorded(ctx actor.Context, m recorded) {
 	for _, o := range m.settles {
 		a.onSettled(o)
 	}
-	if m.begin == nil {
-		a.advance(ctx, nil)
+	if m.begin != nil {
+		a.advance(ctx, a.onBegun(ctx, m))
 		return
 	}
-	var late []*data.Settle
+	a.advance(ctx, nil)
+}
+
+// onBegun sends what was granted and returns how to settle what is not sent.
+func (a *Actor) onBegun(ctx actor.Context, m recorded) (settles []*data.Settle) {
+	now := a.options.Now()
 	for _, g := range m.begin.Granted {
 		f := data.InFlight{ID: g.Message.ID, Number: g.Number}
-		if now := a.options.Now(); m.incarnation != a && a.ready && a.lostAt(g.Began) <= now {
-			late = append(late, f.CutOff(a.options.Definition.Name, now, data.CauseNoAnswerBy))
-			continue
-		}
 		a.schedule.began(f.ID, f.Number)
-		a.requests[f.ID] = request{number: f.Number, began: g.Began}
-		a.send(ctx, g)
-	}
-	granted := m.begin.Granted // in the order of the claims
-	for _, c := range m.begin.Claims {
-		if len(granted) > 0 && granted[0].Message.ID == c.Ref.ID && granted[0].Number == c.Ref.Number {
-			granted = granted[1:]
+		a.requests[f.ID] = request{number: g.Number, began: g.Began}
+		switch {
+		case m.incarnation != a && a.ready && a.lostAt(g.Began) <= now:
+			settles = append(settles, a.abandon(f, now))
+		case a.schedule.closed(now):
+			// Held or paused since the attempt was claimed: it has not left.
+			settles = append(settles, &data.Settle{
+				Gateway: a.options.Definition.Name, ID: f.ID, Number: f.Number, Ended: now,
+				Result: data.Result{Outcome: data.OutcomeWithdrawn},
+			})
+			a.schedule.landed(f.ID, f.Number)
+		default:
+			a.send(ctx, g, m.incarnation.share)
 			continue
 		}
-		a.schedule.refused(c.Ref)
+		m.incarnation.share.Give(1)
 	}
-	a.advance(ctx, late)
+	refused := m.begin.Refused()
+	m.incarnation.share.Give(len(refused))
+	if c := m.begin.Closed; c != (data.Closed{}) {
+		a.schedule.paused = a.schedule.paused || c.Paused
+		a.schedule.hold(now, c.Held)
+		a.schedule.restored(refused)
+		return settles
+	}
+	for _, r := range refused {
+		a.schedule.refused(r)
+	}
+	return settles
 }
 
 // onSettled lets go of an attempt that is on disk with its outcome.
@@ -246,23 +283,37 @@ func (a *Actor) onSettled(o *data.Settle) {
 	r, known := a.requests[o.ID]
 	if known && r.number == o.Number {
 		delete(a.requests, o.ID)
-		a.schedule.ended(o.ID, o.Number) // if an earlier incarnation sent it
+		a.schedule.landed(o.ID, o.Number) // if an earlier incarnation sent it
 	}
 	if o.Err != nil {
-		return // settled before
+		a.schedule.reread() // settled before: nobody may have said what came of it
+		return
 	}
-	a.report(o, o.Ended.Sub(r.began))
+	number := o.Number
+	if o.Result.Outcome != data.OutcomeWithdrawn {
+		a.report(o, o.Ended.Sub(r.began))
+		number++
+	}
 	if o.Next.State == data.Waiting {
-		a.schedule.returns(data.Ref{ID: o.ID, Number: o.Number + 1, Due: o.Next.Due})
+		a.schedule.returns(data.Ref{ID: o.ID, Number: number, Due: o.Next.Due})
 	}
 }
 
 // onAttemptDone settles an attempt, also one that this incarnation has not heard
-// of yet, or has given up.
+// of yet, or has given up. What it says about the gateway counts at once.
 func (a *Actor) onAttemptDone(ctx actor.Context, m attemptDone) {
-	a.schedule.ended(m.id, m.number)
+	a.schedule.landed(m.id, m.number)
 	if _, known := a.requests[m.id]; !known {
 		a.requests[m.id] = request{number: m.number, began: m.began}
+	}
+	now := a.options.Now()
+	a.share.Prompt(isPrompt(m.result, m.ended.Sub(m.began)))
+	if a.schedule.ended(now, m.result) {
+		a.log.Warn("gateway cannot be reached: no attempts until a connection can be made", "cause", string(m.result.Cause))
+	}
+	until, asked := a.definition.Policy.Hold(data.Attempt{Ended: m.ended, Result: m.result})
+	if asked && a.schedule.hold(now, until) {
+		a.log.Warn("gateway asks to wait: no attempts until then", "for", until.Sub(now).Round(time.Millisecond))
 	}
 	a.advance(ctx, []*data.Settle{{
 		Gateway: a.options.Definition.Name,
@@ -273,18 +324,30 @@ func (a *Actor) onAttemptDone(ctx actor.Context, m attemptDone) {
 	}})
 }
 
+// onProbed takes the answer to a probe.
+func (a *Actor) onProbed(ctx actor.Context, m probed) {
+	if !a.current(m.token) {
+		return
+	}
+	if a.schedule.outage.probed(a.options.Now(), m.cause == data.CauseNone) {
+		a.log.Info("gateway can be reached again")
+	}
+	a.advance(ctx, nil)
+}
+
 func (a *Actor) onWakeDue(ctx actor.Context, m wakeDue) {
 	if !a.current(m.token) || m.token.timer != a.timers {
 		return
 	}
 	if a.reread <= a.options.Now() {
 		a.reread = data.Never
-		a.onStarted(ctx)
+		a.resume(ctx)
 	}
 	a.advance(ctx, nil)
 }
 
-// advance does whatever can be done now: settle, claim, load, sleep, or leave.
+// advance does whatever can be done now: settle, claim, probe, load, sleep, or
+// leave.
 func (a *Actor) advance(ctx actor.Context, settles []*data.Settle) {
 	now := a.options.Now()
 	lost, wake := a.giveUp(now)
@@ -292,10 +355,9 @@ func (a *Actor) advance(ctx actor.Context, settles []*data.Settle) {
 	settles = append(settles, lost...)
 	var begin *data.Begin
 	if a.ready {
-		claims, due := a.schedule.next(now)
-		wake = min(wake, due)
-		begin = a.begin(claims)
-		if l, ok := a.schedule.wants(); ok {
+		begin = a.claim(ctx, now)
+		wake = min(wake, a.schedule.wake(now))
+		if l, ok := a.schedule.wants(now); ok {
 			a.load(ctx, l)
 		}
 	}
@@ -305,9 +367,23 @@ func (a *Actor) advance(ctx actor.Context, settles []*data.Settle) {
 	a.arm(ctx, min(wake, a.rest(ctx, now)))
 }
 
+// claim takes slots and claims for them what may begin, or probes.
+func (a *Actor) claim(ctx actor.Context, now data.StoreTime) *data.Begin {
+	attempts, probe := a.schedule.open(now)
+	if probe {
+		if a.share.Take(1) == 1 {
+			a.schedule.outage.probing = true
+			a.probe(ctx)
+		}
+		return nil
+	}
+	attempts = a.share.Take(attempts)
+	return a.begin(a.schedule.claim(now, attempts))
+}
+
 // lostAt is when an attempt is given up whose sender may never report.
 func (a *Actor) lostAt(began data.StoreTime) data.StoreTime {
-	return began.Add(a.options.Definition.Timeout + grace)
+	return began.Add(a.definition.Timeout + grace)
 }
 
 // giveUp settles attempts that nobody will report. It returns when the next one
@@ -320,9 +396,7 @@ func (a *Actor) giveUp(now data.StoreTime) (settles []*data.Settle, next data.St
 		case r.lost > now:
 			next = min(next, r.lost)
 		default:
-			f := data.InFlight{ID: id, Number: r.number}
-			settles = append(settles, f.CutOff(a.options.Definition.Name, now, data.CauseNoAnswerBy))
-			a.schedule.ended(id, r.number)
+			settles = append(settles, a.abandon(data.InFlight{ID: id, Number: r.number}, now))
 			r.lost = 0
 			a.requests[id] = r
 		}
@@ -330,10 +404,16 @@ func (a *Actor) giveUp(now data.StoreTime) (settles []*data.Settle, next data.St
 	return settles, next
 }
 
+// abandon settles an attempt that nobody will report, or that is too late to send.
+func (a *Actor) abandon(f data.InFlight, now data.StoreTime) *data.Settle {
+	a.schedule.landed(f.ID, f.Number)
+	return f.CutOff(a.options.Definition.Name, now, data.CauseNoAnswerBy)
+}
+
 // rest says goodbye when there is nothing left to do: to the manager that drains
 // the lanes at once, otherwise after a while. It returns when that is.
 func (a *Actor) rest(ctx actor.Context, now data.StoreTime) data.StoreTime {
-	if a.schedule.paused && !a.drained && a.ready && a.schedule.quiet() && len(a.requests) == 0 {
+	if a.schedule.draining && !a.drained && a.ready && a.schedule.quiet() && len(a.requests) == 0 {
 		ctx.Request(ctx.Parent(), Drained{Gateway: a.options.Definition.Name})
 		a.drained = true
 	}

@@ -43,6 +43,10 @@ type bench struct {
 	commitTime func() time.Duration
 	// answer is how the gateway is; it may sleep.
 	answer func(ctx context.Context, m data.Message, number int) data.Result
+	// probe is what connecting to the gateway comes to.
+	probe func() data.Cause
+	// defined says whether the gateway is still declared.
+	defined bool
 	// fault panics before the lane handles a message.
 	fault func(message any)
 
@@ -83,6 +87,8 @@ func newBench(t *testing.T) *bench {
 		start:      time.Now(),
 		commitTime: func() time.Duration { return 0 },
 		answer:     failing,
+		probe:      func() data.Cause { return data.CauseRefused },
+		defined:    true,
 		fault:      func(any) {},
 		asked:      make(chan func(), 10_000),
 	}
@@ -93,7 +99,14 @@ func newBench(t *testing.T) *bench {
 			Timeout:     timeout,
 			Concurrency: 4,
 			Deliver:     b.deliver,
+			Probe: func(context.Context) data.Cause {
+				b.mu.Lock()
+				probe := b.probe
+				b.mu.Unlock()
+				return probe()
+			},
 		},
+		Slots:    NewSlots(10_000),
 		Queue:    b.store,
 		Now:      b.now,
 		Record:   b.record,
@@ -101,6 +114,11 @@ func newBench(t *testing.T) *bench {
 		Draining: func() bool { return false },
 		Linger:   linger,
 		Logger:   slog.New(slog.DiscardHandler),
+	}
+	b.options.Define = func() (Definition, bool) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return b.options.Definition, b.defined
 	}
 	return b
 }
@@ -120,13 +138,14 @@ func (b *bench) deliver(ctx context.Context, m data.Message, number int) data.Re
 	b.mu.Lock()
 	at := len(b.requests)
 	b.requests = append(b.requests, r)
+	answer := b.answer
 	b.mu.Unlock()
 	defer func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.requests[at].end = time.Since(b.start)
 	}()
-	return b.answer(ctx, m, number)
+	return answer(ctx, m, number)
 }
 
 // run starts the lane. It is stopped, with all the rest, when the test ends.
@@ -318,14 +337,14 @@ func TestMoreThanTheWindow(t *testing.T) {
 		b := newBench(t)
 		b.options.Definition.Concurrency = 100
 		b.answer = taking(time.Second, failing)
-		b.store.accept(3 * windowSize)
+		b.store.accept(3 * mostWindow)
 		b.run()
 		defer b.stop()
 		time.Sleep(time.Hour)
 		if left := b.store.unfinished(); len(left) > 0 {
 			t.Errorf("%d messages have not ended after an hour", len(left))
 		}
-		if got, want := len(b.requests), 3*3*windowSize; got != want {
+		if got, want := len(b.requests), 3*3*mostWindow; got != want {
 			t.Errorf("%d requests; want %d", got, want)
 		}
 	})
@@ -603,6 +622,16 @@ func live(t *testing.T, r *rand.Rand) {
 	b.options.Definition.Policy.Interval = []time.Duration{interval, time.Second}[r.IntN(2)]
 	b.options.Definition.Policy.MaxAttempts = 1 + r.IntN(4)
 	b.options.Definition.Concurrency = []int{1, 4, 600}[r.IntN(3)]
+	b.options.Definition.HoldAfter = []int{0, 2}[r.IntN(2)]
+	b.options.Definition.Rate = []float64{0, 10}[r.IntN(2)]
+	b.options.Ramp = chance(50)
+	b.options.Slots = NewSlots([]int{2, 10_000}[r.IntN(2)])
+	b.probe = func() data.Cause {
+		if chance(5) {
+			panic("provoked")
+		}
+		return []data.Cause{data.CauseNone, data.CauseRefused}[below(2)]
+	}
 	slow := chance(30)
 	var wild atomic.Bool // lanes fail
 	wild.Store(chance(50))
@@ -619,6 +648,9 @@ func live(t *testing.T, r *rand.Rand) {
 		time.Sleep(within(timeout))
 		if chance(40) {
 			return delivering(ctx, m, number)
+		}
+		if chance(3) {
+			return throttling(within(time.Minute))(ctx, m, number)
 		}
 		return failing(ctx, m, number)
 	}
@@ -640,16 +672,34 @@ func live(t *testing.T, r *rand.Rand) {
 			b.store.broken = below(4)
 			b.store.mu.Unlock()
 		}
+		if chance(20) {
+			paused := chance(50)
+			b.store.mu.Lock()
+			b.store.lane.Paused = paused
+			b.store.mu.Unlock()
+			b.tell(Pause{Paused: paused})
+		}
+		if chance(20) {
+			b.define(chance(50))
+		}
 		time.Sleep(within(20 * time.Second))
 	}
 	time.Sleep(time.Minute)
 	synctest.Wait()
 	wild.Store(false)
-	time.Sleep(6 * time.Hour)
+	b.store.mu.Lock()
+	b.store.lane.Paused = false
+	b.store.mu.Unlock()
+	b.tell(Pause{})
+	b.define(true)
+	time.Sleep(48 * time.Hour)
 	defer b.stop()
 	if left := b.store.unfinished(); len(left) > 0 {
 		m := b.store.message(left[0])
 		t.Errorf("%d messages have not ended, the first is %d: %s, attempt %d, due %v", len(left), m.ID, m.State, m.NextNumber(), time.Duration(m.Due))
+	}
+	if n := b.options.Slots.inUse(); n != 0 {
+		t.Errorf("%d slots are taken by nobody", n)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -6,6 +6,15 @@ import "github.com/postrider/postrider/data"
 // Number counts the wakes of this lane, for Idle.
 type Wake struct{ Number uint64 }
 
+// Pause keeps the lane from beginning attempts, or ends that, after the store has
+// it. The manager sends it.
+type Pause struct{ Paused bool }
+
+// Redefine asks the lane to get its definition anew. The manager sends it when
+// definitions have changed. Requests under way end under the old one; without one
+// the lane begins nothing more, until it has one again or is stopped.
+type Redefine struct{}
+
 // Drain asks the lane to begin no more attempts and to answer Drained when the
 // ones under way are settled. The manager sends it when the process is to end.
 type Drain struct{}
@@ -57,6 +66,15 @@ type attemptDone struct {
 	ended  data.StoreTime
 	result data.Result
 }
+
+// probed is sent to self when a probe of the gateway has ended.
+type probed struct {
+	token token
+	cause data.Cause // CauseNone when there was a connection
+}
+
+// slotFree is sent to self when the lane may take a slot that it waited for.
+type slotFree struct{}
 
 // wakeDue is sent to self by the timer.
 type wakeDue struct{ token token }

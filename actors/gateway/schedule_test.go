@@ -26,7 +26,7 @@ func ids(refs []data.Ref) []data.ID {
 func filled(limit int, notBefore data.StoreTime, ready, waiting []data.Ref) *schedule {
 	s := newSchedule(limit, notBefore)
 	for range 2 {
-		l, _ := s.wants()
+		l, _ := s.wants(0)
 		if l.waiting {
 			s.loaded(l, waiting, false)
 		} else {
@@ -34,6 +34,12 @@ func filled(limit int, notBefore data.StoreTime, ready, waiting []data.Ref) *sch
 		}
 	}
 	return s
+}
+
+// next claims all that may begin, as a lane does that gets every slot it wants.
+func next(s *schedule, now data.StoreTime) (claims []data.Ref, wake data.StoreTime) {
+	n, _ := s.open(now)
+	return s.claim(now, n), s.wake(now)
 }
 
 func TestScheduleNext(t *testing.T) {
@@ -60,7 +66,7 @@ func TestScheduleNext(t *testing.T) {
 		{"held back no longer", 6, 25, nil, later, 25, []data.ID{11, 12}, 30},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			claims, wake := filled(c.limit, c.notBefore, c.ready, c.waiting).next(c.now)
+			claims, wake := next(filled(c.limit, c.notBefore, c.ready, c.waiting), c.now)
 			if got := ids(claims); !slices.Equal(got, c.claims) || wake != c.wake {
 				t.Errorf("next(%d) = %v, %d; want %v, %d", c.now, got, wake, c.claims, c.wake)
 			}
@@ -73,13 +79,13 @@ func TestScheduleTurnsWithOneSlot(t *testing.T) {
 	s := filled(1, 0, []data.Ref{ref(1, 1, 0), ref(2, 1, 0)}, []data.Ref{ref(11, 2, 1), ref(12, 2, 1)})
 	var got []data.ID
 	for range 4 {
-		claims, _ := s.next(5)
+		claims, _ := next(s, 5)
 		if len(claims) != 1 {
 			t.Fatalf("next(5) = %v; want one claim", claims)
 		}
 		got = append(got, claims[0].ID)
 		s.began(claims[0].ID, claims[0].Number)
-		s.ended(claims[0].ID, claims[0].Number)
+		s.landed(claims[0].ID, claims[0].Number)
 	}
 	if want := []data.ID{1, 11, 2, 12}; !slices.Equal(got, want) {
 		t.Errorf("claims = %v; want %v", got, want)
@@ -91,7 +97,7 @@ func TestScheduleLoadsTakeTurns(t *testing.T) {
 	s := newSchedule(1, 0)
 	waiting := 0
 	for range 10 {
-		l, ok := s.wants()
+		l, ok := s.wants(0)
 		if !ok {
 			t.Fatal("wants() = nothing; want a load")
 		}
@@ -112,18 +118,18 @@ func TestScheduleBelievesTheStore(t *testing.T) {
 	s := newSchedule(4, 0)
 	s.began(1, 1)
 	for range 2 {
-		l, _ := s.wants()
+		l, _ := s.wants(0)
 		if l.waiting {
 			s.loaded(l, []data.Ref{ref(1, 2, 10)}, false)
 		} else {
 			s.loaded(l, []data.Ref{ref(1, 1, 0)}, false)
 		}
 	}
-	claims, wake := s.next(9)
+	claims, wake := next(s, 9)
 	if len(claims) > 0 || wake != 10 {
 		t.Errorf("next(9) = %v, %d; want none, 10", claims, wake)
 	}
-	if claims, _ = s.next(10); !slices.Equal(claims, []data.Ref{ref(1, 2, 10)}) {
+	if claims, _ = next(s, 10); !slices.Equal(claims, []data.Ref{ref(1, 2, 10)}) {
 		t.Errorf("next(10) = %v; want the second attempt", claims)
 	}
 }
@@ -132,24 +138,35 @@ func TestScheduleBelievesTheStore(t *testing.T) {
 func TestScheduleLateEnd(t *testing.T) {
 	s := newSchedule(1, 0)
 	s.began(1, 2)
-	s.ended(1, 1)
+	s.landed(1, 1)
 	if s.quiet() {
 		t.Error("quiet after the end of an earlier attempt; want attempt 2 under way")
 	}
-	if s.ended(1, 2); !s.quiet() {
+	if s.landed(1, 2); !s.quiet() {
 		t.Error("not quiet after the end of the attempt under way")
 	}
 }
 
-func TestSchedulePaused(t *testing.T) {
-	s := filled(4, 0, []data.Ref{ref(1, 1, 0)}, []data.Ref{ref(2, 2, 5)})
-	s.paused = true
-	s.accepted()
-	if claims, wake := s.next(10); len(claims) > 0 || wake != data.Never {
-		t.Errorf("next(10) = %v, %d; want nothing while paused", claims, wake)
-	}
-	if l, ok := s.wants(); ok {
-		t.Errorf("wants() = %+v; want nothing while paused", l)
+func TestScheduleShut(t *testing.T) {
+	for name, shut := range map[string]func(*schedule){
+		"paused":   func(s *schedule) { s.paused = true },
+		"parked":   func(s *schedule) { s.parked = true },
+		"draining": func(s *schedule) { s.draining = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := filled(4, 0, []data.Ref{ref(1, 1, 0)}, []data.Ref{ref(2, 2, 5)})
+			shut(s)
+			s.accepted()
+			if claims, wake := next(s, 10); len(claims) > 0 || wake != data.Never {
+				t.Errorf("next(10) = %v, %d; want nothing", claims, wake)
+			}
+			if l, ok := s.wants(0); ok {
+				t.Errorf("wants() = %+v; want nothing", l)
+			}
+			if !s.idle() {
+				t.Error("not idle, though it may do nothing")
+			}
+		})
 	}
 }
 
@@ -172,7 +189,7 @@ type history struct {
 }
 
 func (h *history) advance() {
-	claims, wake := h.s.next(h.now)
+	claims, wake := next(h.s, h.now)
 	h.wake = wake
 	if len(claims) > 0 {
 		begin := &data.Begin{}
@@ -190,7 +207,7 @@ func (h *history) advance() {
 	if n := len(h.s.claimed) + len(h.s.flying); n > h.s.limit {
 		h.Fatalf("%d claimed and under way; want at most %d", n, h.s.limit)
 	}
-	if l, ok := h.s.wants(); ok {
+	if l, ok := h.s.wants(0); ok {
 		if h.load != nil {
 			h.Fatalf("wants() = %+v while a load is under way", l)
 		}
@@ -272,7 +289,7 @@ func (h *history) endStep() bool {
 	if int(g.Message.ID)*7%100 < h.failing {
 		o.Result.Outcome = data.OutcomeTemporary
 	}
-	h.s.ended(o.ID, o.Number)
+	h.s.landed(o.ID, o.Number)
 	h.asked = append(h.asked, recorded{settles: []*data.Settle{o}})
 	h.advance()
 	return true
@@ -362,7 +379,7 @@ func TestScheduleAfterRestart(t *testing.T) {
 	s := newSchedule(4, 0)
 	s.began(1, 1)
 	for range 2 {
-		l, _ := s.wants()
+		l, _ := s.wants(0)
 		if l.waiting {
 			refs, more, _ := store.Waiting("", l.after, l.limit)
 			s.loaded(l, refs, more)
@@ -371,7 +388,7 @@ func TestScheduleAfterRestart(t *testing.T) {
 			s.loaded(l, refs, more)
 		}
 	}
-	claims, wake := s.next(10)
+	claims, wake := next(s, 10)
 	if got := ids(claims); !slices.Equal(got, []data.ID{3}) || wake != 5+data.StoreTime(time.Minute) {
 		t.Errorf("next(10) = %v, %d; want message 3, and to wake for message 2", got, wake)
 	}
@@ -381,19 +398,19 @@ func TestScheduleAfterRestart(t *testing.T) {
 // before.
 func TestScheduleTrimmedWindow(t *testing.T) {
 	s := filled(1, 0, nil, []data.Ref{ref(1, 2, 1_000_000)})
-	for i := range windowSize + 1 {
+	for i := range mostWindow + 1 {
 		s.returns(ref(10+i, 2, data.StoreTime(10+i)))
 	}
-	if n := len(s.waiting); n != windowSize {
-		t.Errorf("the window holds %d; want %d", n, windowSize)
+	if n := len(s.waiting); n != mostWindow {
+		t.Errorf("the window holds %d; want %d", n, mostWindow)
 	}
-	for range windowSize {
-		claims, _ := s.next(5_000)
+	for range mostWindow {
+		claims, _ := next(s, 5_000)
 		s.began(claims[0].ID, 2)
-		s.ended(claims[0].ID, 2)
+		s.landed(claims[0].ID, 2)
 	}
-	l, ok := s.wants()
-	if want := data.ID(9 + windowSize); !ok || !l.waiting || l.after.ID != want {
+	l, ok := s.wants(0)
+	if want := data.ID(9 + mostWindow); !ok || !l.waiting || l.after.ID != want {
 		t.Errorf("wants() = %+v, %t; want what comes after message %d", l, ok, want)
 	}
 }
@@ -401,23 +418,23 @@ func TestScheduleTrimmedWindow(t *testing.T) {
 // A window of messages that were claimed and not begun yet is not read again and
 // again meanwhile.
 func TestScheduleClaimedWindow(t *testing.T) {
-	backlog := make([]data.Ref, 2*windowSize)
+	backlog := make([]data.Ref, 2*mostWindow)
 	for i := range backlog {
 		backlog[i] = ref(1+i, 2, data.StoreTime(1+i))
 	}
-	s := newSchedule(2*windowSize, 0)
+	s := newSchedule(2*mostWindow, 0)
 	for range 2 {
-		l, _ := s.wants()
+		l, _ := s.wants(0)
 		if l.waiting {
-			s.loaded(l, backlog[:windowSize], true)
+			s.loaded(l, backlog[:mostWindow], true)
 		} else {
 			s.loaded(l, nil, false)
 		}
 	}
-	if claims, _ := s.next(10_000); len(claims) != windowSize {
-		t.Fatalf("next(10000) = %d claims; want %d", len(claims), windowSize)
+	if claims, _ := next(s, 10_000); len(claims) != mostWindow {
+		t.Fatalf("next(10000) = %d claims; want %d", len(claims), mostWindow)
 	}
-	if l, ok := s.wants(); !ok || l.after != backlog[windowSize-1] {
+	if l, ok := s.wants(0); !ok || l.after != backlog[mostWindow-1] {
 		t.Errorf("wants() = %+v, %t; want what comes after the window", l, ok)
 	}
 }
@@ -426,17 +443,17 @@ func TestScheduleClaimedWindow(t *testing.T) {
 func BenchmarkScheduleLife(b *testing.B) {
 	s := newSchedule(16, 0)
 	s.waitingMore = false
-	refs := make([]data.Ref, windowSize)
+	refs := make([]data.Ref, mostWindow)
 	var id data.ID
 	b.ReportAllocs()
 	for b.Loop() {
-		claims, _ := s.next(1)
+		claims, _ := next(s, 1)
 		for _, r := range claims {
 			s.began(r.ID, r.Number)
-			s.ended(r.ID, r.Number)
+			s.landed(r.ID, r.Number)
 		}
 		s.accepted()
-		if l, ok := s.wants(); ok {
+		if l, ok := s.wants(0); ok {
 			for i := range l.limit {
 				id++
 				refs[i] = data.Ref{ID: id, Number: 1}
@@ -450,16 +467,16 @@ func BenchmarkScheduleLife(b *testing.B) {
 // BenchmarkScheduleReturns puts messages back into a full waiting window.
 func BenchmarkScheduleReturns(b *testing.B) {
 	s := filled(16, 0, nil, nil)
-	for i := range windowSize {
+	for i := range mostWindow {
 		s.returns(ref(1+i, 2, data.StoreTime(i)))
 	}
-	due := data.StoreTime(windowSize)
+	due := data.StoreTime(mostWindow)
 	b.ReportAllocs()
 	for b.Loop() {
-		claims, _ := s.next(due)
+		claims, _ := next(s, due)
 		for _, r := range claims {
 			s.began(r.ID, r.Number)
-			s.ended(r.ID, r.Number)
+			s.landed(r.ID, r.Number)
 		}
 		for _, r := range claims {
 			due++

@@ -19,13 +19,16 @@ var errBroken = errors.New("broken")
 type memory struct {
 	t testing.TB
 
-	mu       sync.Mutex
-	messages map[data.ID]*data.Message
-	flying   map[data.ID]data.InFlight
-	refused  int // claims
-	late     int // settles
-	broken   int // reads that will fail
-	reads    int
+	mu        sync.Mutex
+	messages  map[data.ID]*data.Message
+	flying    map[data.ID]data.InFlight
+	lane      data.Lane // Held, Paused, Unreached and Began
+	refused   int       // claims
+	closed    int       // claims that came to a lane that was held or paused
+	late      int       // settles
+	withdrawn int       // attempts
+	broken    int       // reads that will fail
+	reads     int
 }
 
 func newMemory(t testing.TB) *memory {
@@ -60,6 +63,11 @@ func (s *memory) commit(begin *data.Begin, settles []*data.Settle, now data.Stor
 	if begin == nil {
 		return
 	}
+	if s.lane.Paused || now < s.lane.Held {
+		begin.Closed = data.Closed{Paused: s.lane.Paused, Held: s.lane.Held}
+		s.closed += len(begin.Claims)
+		return
+	}
 	for _, c := range begin.Claims {
 		m := s.messages[c.Ref.ID]
 		if err := m.Begin(c.Ref.Number, now); err != nil {
@@ -67,6 +75,7 @@ func (s *memory) commit(begin *data.Begin, settles []*data.Settle, now data.Stor
 			continue
 		}
 		s.check(m, c, now)
+		s.lane.Began = now
 		s.flying[m.ID] = data.InFlight{ID: m.ID, Number: c.Ref.Number, Began: now, Policy: c.Policy}
 		begin.Granted = append(begin.Granted, data.Granted{Message: *m, Number: c.Ref.Number, Began: now})
 	}
@@ -82,6 +91,17 @@ func (s *memory) settle(o *data.Settle) {
 	m := s.messages[o.ID]
 	a := data.Attempt{Number: o.Number, Began: f.Began, Ended: max(o.Ended, f.Began), Result: o.Result}
 	o.Next = f.Policy.After(a)
+	if until, asked := f.Policy.Hold(a); asked {
+		s.lane.Held = max(s.lane.Held, until)
+	}
+	switch {
+	case o.Result.Outcome == data.OutcomeWithdrawn:
+		s.withdrawn++
+	case o.Result.Cause.Unreached():
+		s.lane.Unreached++
+	default:
+		s.lane.Unreached = 0
+	}
 	if o.Err = m.Settle(a, o.Next); o.Err == nil {
 		delete(s.flying, o.ID)
 	}
@@ -111,7 +131,12 @@ func (s *memory) read() error {
 func (s *memory) Lane(string) (data.Lane, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return data.Lane{InFlight: slices.Collect(maps.Values(s.flying))}, s.read()
+	l := s.lane
+	l.InFlight = slices.Collect(maps.Values(s.flying))
+	for _, m := range s.messages {
+		l.Counts[m.State]++
+	}
+	return l, s.read()
 }
 
 // Ready names every message behind the first queued one, whatever became of it:
@@ -130,7 +155,7 @@ func (s *memory) Ready(_ string, after data.ID, limit int) (refs []data.Ref, mor
 		if len(refs) == limit {
 			return refs, true, nil
 		}
-		refs = append(refs, data.Ref{ID: id, Number: 1})
+		refs = append(refs, data.Ref{ID: id, Number: 1, Run: data.ID(len(s.messages))})
 	}
 	return refs, false, nil
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,12 +19,16 @@ var update = flag.Bool("update", false, "rewrite the transcripts in testdata")
 // TestTranscripts plays the histories in testdata: what happens to a lane, one
 // line each, and below it what the lane makes of it. Times are in seconds.
 //
-//	lane limit=L attempts=N interval=S notbefore=S   starts a lane
+//	lane limit=L attempts=N interval=S notbefore=S   starts a lane,
+//	                    with hold_after=K, rate=R or ramp after that, if wanted
 //	accept N            messages arrive
-//	end ID OUTCOME [S]  a request comes to its outcome, with a hint
+//	end ID OUTCOME [S]  a request comes to its outcome, with a hint; "refused"
+//	                    is a temporary one without a connection
+//	probe reached|refused   a probe has ended
 //	cancel ID           a message is taken back
 //	time S              so many seconds pass
-//	pause               nothing is to begin any more
+//	drain               nothing is to begin any more
+//	pause, go on        by a person
 func TestTranscripts(t *testing.T) {
 	paths, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(paths) == 0 {
@@ -92,6 +97,21 @@ func (p *player) step(line string) []string {
 		scan("limit=%d attempts=%d interval=%d notbefore=%d", &limit, &attempts, &interval, &notBefore)
 		p.policy = data.Policy{MaxAttempts: attempts, Interval: seconds(interval), MaxHint: data.DefaultMaxHint}
 		p.s = newSchedule(limit, data.StoreTime(seconds(notBefore)))
+		d := Definition{Concurrency: limit}
+		for _, more := range strings.Fields(rest)[4:] {
+			name, value, _ := strings.Cut(more, "=")
+			switch name {
+			case "hold_after":
+				d.HoldAfter, _ = strconv.Atoi(value)
+			case "rate":
+				d.Rate, _ = strconv.ParseFloat(value, 64)
+			case "ramp":
+			default:
+				p.t.Fatalf("%s: no such word: %s", line, name)
+			}
+		}
+		stored, _ := p.store.Lane("")
+		p.s.resume(p.now, stored, d, strings.HasSuffix(rest, "ramp"))
 		p.flying = make(map[data.ID]int)
 	case "accept":
 		scan("%d", &n)
@@ -106,8 +126,16 @@ func (p *player) step(line string) []string {
 	case "time":
 		scan("%d", &n)
 		p.now += data.StoreTime(seconds(n))
+	case "drain":
+		p.s.draining = true
 	case "pause":
 		p.s.paused = true
+	case "probe":
+		if p.s.outage.probed(p.now, rest == "reached") {
+			said = append(said, "open")
+		}
+	case "go":
+		p.s.paused = false
 	default:
 		p.t.Fatalf("no such word: %s", line)
 	}
@@ -116,26 +144,46 @@ func (p *player) step(line string) []string {
 
 func (p *player) end(id data.ID, name string, hint int) string {
 	var outcome data.Outcome
+	var cause data.Cause
+	if name == "refused" {
+		name, cause = "temporary", data.CauseRefused
+	}
 	for o := data.OutcomeDelivered; o <= data.OutcomeUnknown; o++ {
 		if o.String() == name {
 			outcome = o
 		}
 	}
-	o := &data.Settle{ID: id, Number: p.flying[id], Ended: p.now, Result: data.Result{Outcome: outcome, Hint: seconds(hint)}}
+	if p.flying[id] == 0 {
+		p.t.Fatalf("message %d is not being sent", id)
+	}
+	o := &data.Settle{ID: id, Number: p.flying[id], Ended: p.now, Result: data.Result{Outcome: outcome, Cause: cause, Hint: seconds(hint)}}
 	delete(p.flying, id)
-	p.s.ended(id, o.Number)
+	closed := ""
+	if p.s.ended(p.now, o.Result) {
+		closed = "; closed"
+	}
+	if until, asked := p.policy.Hold(data.Attempt{Ended: p.now, Result: o.Result}); asked {
+		if p.s.hold(p.now, until) {
+			closed = "; closed"
+		}
+	}
+	p.s.landed(id, o.Number)
 	p.store.commit(nil, []*data.Settle{o}, p.now)
 	if o.Next.State != data.Waiting {
-		return fmt.Sprintf("%d is %s", id, o.Next.State)
+		return fmt.Sprintf("%d is %s%s", id, o.Next.State, closed)
 	}
 	p.s.returns(data.Ref{ID: id, Number: o.Number + 1, Due: o.Next.Due})
-	return fmt.Sprintf("%d is waiting until %s", id, at(o.Next.Due))
+	return fmt.Sprintf("%d is waiting until %s%s", id, at(o.Next.Due), closed)
 }
 
 // advance loads, claims and begins until there is nothing more to do.
 func (p *player) advance() (said []string) {
 	for {
-		claims, wake := p.s.next(p.now)
+		if _, probe := p.s.open(p.now); probe {
+			p.s.outage.probing = true
+			said = append(said, "probes")
+		}
+		claims, wake := next(p.s, p.now)
 		begin := &data.Begin{}
 		for _, r := range claims {
 			begin.Claims = append(begin.Claims, data.Claim{Ref: r, Policy: p.policy})
@@ -151,7 +199,7 @@ func (p *player) advance() (said []string) {
 			p.flying[r.ID] = r.Number
 			said = append(said, fmt.Sprintf("%d is sent, attempt %d", r.ID, r.Number))
 		}
-		l, ok := p.s.wants()
+		l, ok := p.s.wants(p.now)
 		switch {
 		case ok && l.waiting:
 			refs, more, _ := p.store.Waiting("", l.after, l.limit)

@@ -16,7 +16,7 @@ func (a *Actor) begin(claims []data.Ref) *data.Begin {
 	}
 	b := &data.Begin{Gateway: a.options.Definition.Name, Claims: make([]data.Claim, len(claims))}
 	for i, r := range claims {
-		b.Claims[i] = data.Claim{Ref: r, Policy: a.options.Definition.Policy}
+		b.Claims[i] = data.Claim{Ref: r, Policy: a.definition.Policy}
 	}
 	return b
 }
@@ -28,11 +28,14 @@ func (a *Actor) record(ctx actor.Context, begin *data.Begin, settles []*data.Set
 	})
 }
 
-// send starts one request. Its goroutine gets copies and reports back.
-func (a *Actor) send(ctx actor.Context, g data.Granted) {
-	deliver, attempts, now := a.options.Definition.Deliver, a.options.Attempts, a.options.Now
+// send starts one request with a slot of the share. Its goroutine gets copies and
+// reports back.
+func (a *Actor) send(ctx actor.Context, g data.Granted, share *Share) {
+	deliver, attempts, now := a.definition.Deliver, a.options.Attempts, a.options.Now
 	done := attemptDone{id: g.Message.ID, number: g.Number, began: g.Began}
+	share.Start()
 	a.background(ctx, func() any {
+		defer share.End()
 		done.result = deliver(attempts, g.Message, g.Number)
 		done.ended = now()
 		return done
@@ -40,6 +43,18 @@ func (a *Actor) send(ctx actor.Context, g data.Granted) {
 		done.result = data.Result{Outcome: data.OutcomeUnknown, Cause: data.CauseNoAnswerBy}
 		done.ended = now()
 		return done
+	})
+}
+
+// probe connects to the gateway, with a slot of the lane's share.
+func (a *Actor) probe(ctx actor.Context) {
+	probe, attempts, share, t := a.definition.Probe, a.options.Attempts, a.share, a.token()
+	share.Start()
+	a.background(ctx, func() any {
+		defer share.End()
+		return probed{token: t, cause: probe(attempts)}
+	}, func(any) any {
+		return probed{token: t, cause: data.CauseUnreached}
 	})
 }
 

@@ -2,9 +2,10 @@
 // starts the lane of a gateway when there is work for it, stops it when it has
 // been idle, and starts it again when work came in between.
 //
-// It owns the table of running lanes. It accepts [Accepted] and [Drain], and
-// from its lanes gateway.Idle and gateway.Drained. It starts from nothing: after
-// a restart it asks the store which gateways have messages left.
+// It owns the table of running lanes and the slots that they share. It accepts
+// [Accepted], [Paused], [Redefine] and [Drain], and from its lanes gateway.Idle
+// and gateway.Drained. It starts from nothing: after a restart it asks the store
+// which gateways have messages left.
 package gateways
 
 import (
@@ -27,8 +28,11 @@ type Options struct {
 	Define func(name string) (gateway.Definition, bool)
 	// Lanes returns every lane that was ever used.
 	Lanes func() ([]data.Lane, error)
-	// Lane completes the options of a lane whose definition is set.
+	// Lane makes the options of a lane, without what the manager knows itself:
+	// how to get its newest definition, the slots, and whether to ramp up.
 	Lane func(gateway.Definition) gateway.Options
+	// MaxInFlight is how many attempts may be under way over all lanes.
+	MaxInFlight int
 	// Strategy restarts lanes that fail. It never gives up on one.
 	Strategy actor.SupervisorStrategy
 	// Draining reports whether the process is to end: a manager that starts then,
@@ -53,6 +57,7 @@ func Props(o Options) *actor.Props {
 		return &Actor{
 			options: o,
 			lanes:   lanes{running: make(map[string]*lane), draining: o.Draining()},
+			slots:   gateway.NewSlots(o.MaxInFlight),
 			parked:  make(map[string]bool),
 		}
 	}, actor.WithSupervisor(o.Strategy))
@@ -62,6 +67,7 @@ func Props(o Options) *actor.Props {
 type Actor struct {
 	options Options
 	lanes   lanes
+	slots   *gateway.Slots
 	parked  map[string]bool // gateways whose messages are parked, as logged
 	ready   bool            // the store was read
 	drained bool            // and said so
@@ -79,6 +85,10 @@ func (a *Actor) Receive(ctx actor.Context) {
 		a.onTerminated(ctx, m)
 	case Accepted:
 		a.onAccepted(ctx, m)
+	case Paused:
+		a.onPaused(ctx, m)
+	case Redefine:
+		a.onRedefine(ctx)
 	case Drain:
 		a.onDrain(ctx)
 	case gateway.Idle:
@@ -111,7 +121,7 @@ func (a *Actor) onStarted(ctx actor.Context) {
 		var stored []data.Lane
 		stored, m.err = read()
 		for _, l := range stored {
-			if l.Open() > 0 {
+			if l.Open() > 0 && !l.Paused || len(l.InFlight) > 0 {
 				m.waiting = append(m.waiting, l.Gateway)
 			}
 			if len(l.InFlight) > 0 {
@@ -134,7 +144,7 @@ func (a *Actor) onResumed(ctx actor.Context, m resumed) {
 	a.ready = true
 	if a.lanes.draining {
 		for _, name := range m.sending {
-			a.do(ctx, name, a.lanes.unsettled(name))
+			a.do(ctx, name, a.lanes.unsettled(name), true)
 		}
 		a.finish()
 		return
@@ -142,26 +152,57 @@ func (a *Actor) onResumed(ctx actor.Context, m resumed) {
 	if len(m.waiting) > 0 {
 		a.options.Logger.Info("messages left to send", "gateways", len(m.waiting))
 	}
-	a.onAccepted(ctx, Accepted{Gateways: m.waiting})
+	for _, name := range m.waiting {
+		a.do(ctx, name, a.lanes.accepted(name), true)
+	}
 }
 
 func (a *Actor) onAccepted(ctx actor.Context, m Accepted) {
 	for _, name := range m.Gateways {
-		a.do(ctx, name, a.lanes.accepted(name))
+		a.do(ctx, name, a.lanes.accepted(name), false)
+	}
+}
+
+// onPaused tells a lane that runs, and starts one that is to go on.
+func (a *Actor) onPaused(ctx actor.Context, m Paused) {
+	if r := a.lanes.running[m.Gateway]; r != nil {
+		ctx.Send(r.pid, gateway.Pause{Paused: m.Paused})
+	}
+	if !m.Paused {
+		a.do(ctx, m.Gateway, a.lanes.accepted(m.Gateway), false)
+	}
+}
+
+// onRedefine has the lanes that run get their definitions anew, and takes up what
+// was parked where there is a definition now.
+func (a *Actor) onRedefine(ctx actor.Context) {
+	for name, r := range a.lanes.running {
+		ctx.Send(r.pid, gateway.Redefine{})
+		if _, ok := a.options.Define(name); !ok {
+			a.park(name)
+		}
+	}
+	for name := range a.parked {
+		if _, ok := a.options.Define(name); ok {
+			delete(a.parked, name)
+			a.do(ctx, name, a.lanes.accepted(name), true)
+		}
 	}
 }
 
 func (a *Actor) onIdle(ctx actor.Context, m gateway.Idle) {
 	if a.current(ctx, m.Gateway) {
-		a.do(ctx, m.Gateway, a.lanes.idle(m.Gateway, m.Wakes))
+		a.do(ctx, m.Gateway, a.lanes.idle(m.Gateway, m.Wakes), false)
 	}
 }
 
-func (a *Actor) do(ctx actor.Context, name string, what action) {
+// do does something about a lane. One that is started because the process was
+// gets to its limit step by step: ramp.
+func (a *Actor) do(ctx actor.Context, name string, what action, ramp bool) {
 	switch what {
 	case nothing:
 	case start:
-		a.start(ctx, name)
+		a.start(ctx, name, ramp)
 	case tell:
 		r := a.lanes.running[name]
 		ctx.Send(r.pid, gateway.Wake{Number: r.wakes})
@@ -172,23 +213,31 @@ func (a *Actor) do(ctx actor.Context, name string, what action) {
 
 // start spawns a lane. It finds its messages in the store by itself. A manager
 // that is ending starts none: it would wait for that one's end for ever.
-func (a *Actor) start(ctx actor.Context, name string) {
+func (a *Actor) start(ctx actor.Context, name string, ramp bool) {
 	if a.ending {
 		return
 	}
 	definition, ok := a.options.Define(name)
 	if !ok {
-		if !a.parked[name] {
-			a.parked[name] = true
-			a.options.Logger.Warn("messages are parked: their gateway is not declared, or its declaration cannot be used", "gateway", name)
-		}
+		a.park(name)
 		return
 	}
-	pid, err := ctx.SpawnNamed(gateway.Props(a.options.Lane(definition)).Configure(a.options.Guard), prefix+name)
+	o := a.options.Lane(definition)
+	o.Define = func() (gateway.Definition, bool) { return a.options.Define(name) }
+	o.Slots, o.Ramp = a.slots, ramp
+	pid, err := ctx.SpawnNamed(gateway.Props(o).Configure(a.options.Guard), prefix+name)
 	if err != nil {
 		panic(fmt.Sprintf("spawn lane %s: %v", name, err)) // names are given once: a bug
 	}
 	a.lanes.running[name] = &lane{pid: pid}
+}
+
+// park remembers, and says once, that nothing is sent to a gateway.
+func (a *Actor) park(name string) {
+	if !a.parked[name] {
+		a.parked[name] = true
+		a.options.Logger.Warn("messages are parked: their gateway is not declared, or its declaration cannot be used", "gateway", name)
+	}
 }
 
 // onTerminated hears of a lane's end. A parent is told without watching.
@@ -197,7 +246,7 @@ func (a *Actor) onTerminated(ctx actor.Context, m *actor.Terminated) {
 	if !ok {
 		return
 	}
-	a.do(ctx, name, a.lanes.gone(name))
+	a.do(ctx, name, a.lanes.gone(name), false)
 	a.finish()
 }
 

@@ -25,6 +25,7 @@ type shop struct {
 	mu       sync.Mutex
 	queued   map[string]int
 	flying   map[string][]data.InFlight
+	paused   map[string]bool
 	last     data.ID
 	broken   int // calls of Lanes that fail
 	panicked bool
@@ -47,19 +48,29 @@ func (s *shop) Lanes() (lanes []data.Lane, err error) {
 		s.broken--
 		return nil, errors.New("broken")
 	}
-	for name, n := range s.queued {
-		l := data.Lane{Gateway: name, InFlight: s.flying[name]}
-		l.Counts[data.Queued] = uint64(n)
-		l.Counts[data.Sending] = uint64(len(l.InFlight))
-		lanes = append(lanes, l)
+	for name := range s.queued {
+		lanes = append(lanes, s.lane(name))
 	}
 	return lanes, nil
+}
+
+func (s *shop) lane(name string) data.Lane {
+	l := data.Lane{Gateway: name, InFlight: append([]data.InFlight(nil), s.flying[name]...), Paused: s.paused[name]}
+	l.Counts[data.Queued] = uint64(s.queued[name])
+	l.Counts[data.Sending] = uint64(len(l.InFlight))
+	return l
+}
+
+func (s *shop) pause(name string, paused bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.paused[name] = paused
 }
 
 func (s *shop) Lane(name string) (data.Lane, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return data.Lane{Gateway: name, InFlight: append([]data.InFlight(nil), s.flying[name]...)}, nil
+	return s.lane(name), nil
 }
 
 // Ready makes up ids: each message is asked for once.
@@ -109,28 +120,34 @@ type bench struct {
 	manager *actor.PID
 	log     bytes.Buffer
 
-	mu        sync.Mutex
-	delivered map[string]int
-	starts    map[string]int
-	stops     map[string]int
-	drained   int
+	mu         sync.Mutex
+	undeclared map[string]bool
+	delivered  map[string]int
+	starts     map[string]int
+	stops      map[string]int
+	drained    int
 }
 
 func newBench(t *testing.T) *bench {
 	b := &bench{
-		t:         t,
-		shop:      &shop{queued: make(map[string]int), flying: make(map[string][]data.InFlight)},
-		fault:     func(string, any) {},
-		delivered: make(map[string]int),
-		starts:    make(map[string]int),
-		stops:     make(map[string]int),
+		t:          t,
+		shop:       &shop{queued: make(map[string]int), flying: make(map[string][]data.InFlight), paused: make(map[string]bool)},
+		fault:      func(string, any) {},
+		undeclared: map[string]bool{"nobody": true},
+		delivered:  make(map[string]int),
+		starts:     make(map[string]int),
+		stops:      make(map[string]int),
 	}
 	start := time.Now()
 	b.options = Options{
 		Define: func(name string) (gateway.Definition, bool) {
-			return gateway.Definition{Name: name, Timeout: 10 * time.Second, Concurrency: 4, Deliver: b.deliver}, name != "nobody"
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			d := gateway.Definition{Name: name, Timeout: 10 * time.Second, Concurrency: 4, Deliver: b.deliver}
+			return d, !b.undeclared[name]
 		},
-		Lanes: b.shop.Lanes,
+		MaxInFlight: 1000,
+		Lanes:       b.shop.Lanes,
 		Lane: func(d gateway.Definition) gateway.Options {
 			return gateway.Options{
 				Definition: d,
@@ -352,9 +369,9 @@ func TestManagerRestart(t *testing.T) {
 		defer b.stop()
 		b.accept("b", 1)
 		synctest.Wait()
-		b.shop.queued["a"] = 4 // of its eight, four are under way
+		b.shop.queued["a"] = 7 // of its eight, one is under way: lanes ramp up at the start
 		b.accept("c", 1)
-		time.Sleep(4 * time.Second)
+		time.Sleep(10 * time.Second)
 		b.want("delivered", b.delivered, "a", 8)
 		b.want("delivered", b.delivered, "b", 1)
 		b.want("delivered", b.delivered, "c", 1)
@@ -445,6 +462,85 @@ func TestManagerRestartWhileDraining(t *testing.T) {
 		b.want("started", b.starts, "gateway-idle", 1)
 		time.Sleep(time.Nanosecond)
 		b.wantDrained(1)
+		b.want("delivered", b.delivered, "a", 4)
+	})
+}
+
+// declare changes whether a gateway is declared, and says so.
+func (b *bench) declare(name string, declared bool) {
+	b.mu.Lock()
+	b.undeclared[name] = !declared
+	b.mu.Unlock()
+	b.tell(Redefine{})
+}
+
+func TestRedefine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.takes = time.Second
+		b.run()
+		defer b.stop()
+		b.accept("a", 6)
+		b.accept("nobody", 1)
+		synctest.Wait()
+		b.declare("a", false)
+		time.Sleep(time.Second)
+		b.want("delivered", b.delivered, "a", 4) // what was under way
+		b.declare("a", true)
+		b.declare("nobody", true)
+		time.Sleep(time.Second)
+		b.want("delivered", b.delivered, "a", 6)
+		b.want("delivered", b.delivered, "nobody", 1)
+		if n := strings.Count(b.log.String(), "messages are parked"); n != 2 {
+			t.Errorf("parked was logged %d times; want once for each of two gateways: %s", n, b.log.String())
+		}
+	})
+}
+
+// A lane whose gateway is gone is stopped, and started when it is back.
+func TestRedefineAfterALongTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.takes = time.Second
+		b.run()
+		defer b.stop()
+		b.accept("a", 6)
+		synctest.Wait()
+		b.declare("a", false)
+		time.Sleep(time.Second + linger)
+		b.want("stopped", b.stops, "gateway-a", 1)
+		// The fake store hands out each message once; these were read by that lane.
+		b.shop.accept("a", 2)
+		b.declare("a", true)
+		time.Sleep(2 * time.Second)
+		b.want("delivered", b.delivered, "a", 6)
+	})
+}
+
+func TestPaused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.shop.pause("a", true)
+		b.shop.accept("a", 2)
+		b.run()
+		defer b.stop()
+		b.want("started", b.starts, "gateway-a", 0)
+		b.accept("a", 1) // finds out that it is paused, and leaves
+		time.Sleep(linger)
+		b.want("stopped", b.stops, "gateway-a", 1)
+		b.want("delivered", b.delivered, "a", 0)
+		b.shop.pause("a", false)
+		b.tell(Paused{Gateway: "a"})
+		time.Sleep(time.Second)
+		b.want("delivered", b.delivered, "a", 3)
+		b.shop.pause("a", true)
+		b.tell(Paused{Gateway: "a", Paused: true})
+		b.accept("a", 1)
+		time.Sleep(time.Second)
+		b.want("delivered", b.delivered, "a", 3)
+		b.shop.pause("a", false)
+		b.tell(Paused{Gateway: "a"})
+		time.Sleep(time.Second)
 		b.want("delivered", b.delivered, "a", 4)
 	})
 }

@@ -4,6 +4,17 @@ package gateways
 // causes it after each commit that has some.
 type Accepted struct{ Gateways []string }
 
+// Paused says that a lane was paused, or is so no longer, after that is in the
+// store. The persister causes it.
+type Paused struct {
+	Gateway string
+	Paused  bool
+}
+
+// Redefine says that definitions have changed: Options.Define is asked anew for
+// every lane that runs and for every gateway whose messages are parked.
+type Redefine struct{}
+
 // Drain asks for no more attempts to begin, and for Options.Drained to be called
 // when all that were under way are settled. The supervisor sends it when the
 // process is to end.

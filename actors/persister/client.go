@@ -3,6 +3,7 @@ package persister
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -66,6 +67,23 @@ func (c *Client) Cancel(ctx context.Context, id data.ID) (data.Message, error) {
 		return data.Message{}, err
 	}
 	return o.Message, nil
+}
+
+// Pause keeps the lane of a gateway from beginning attempts, or ends that.
+func (c *Client) Pause(ctx context.Context, gateway string, paused bool) error {
+	o := &data.Pause{Gateway: gateway, Paused: paused}
+	return c.ask(ctx, 0, func(a asker) any { return pause{Pause: o, asker: a} })
+}
+
+// Resend sends dead letters again and says what became of each, in the order of
+// the ids. Its error means that none was sent again, but for [data.ErrNoAnswer].
+func (c *Client) Resend(ctx context.Context, ids []data.ID) ([]data.Resent, error) {
+	o := &data.Resend{IDs: slices.Clone(ids)} // the persister's for ever when ctx ends first
+	size := int64(recordBytes * len(ids))
+	if err := c.ask(ctx, size, func(a asker) any { return resend{Resend: o, asker: a} }); err != nil {
+		return nil, err
+	}
+	return o.Resent, nil
 }
 
 func (c *Client) ask(ctx context.Context, size int64, command func(asker) any) error {

@@ -8,10 +8,19 @@ type group struct {
 	batch   data.Batch
 	saves   []save
 	cancels []cancel
+	pauses  []pause
+	resends []resend
 	records []Record
 }
 
 func (g *group) empty() bool { return g.batch.Empty() && len(g.records) == 0 }
+
+// shared reports whether there is more in the group than a step of pruning.
+func (g *group) shared() bool {
+	others := g.batch
+	others.Prune = nil
+	return !others.Empty()
+}
 
 func (g *group) addSave(m save) {
 	g.saves = append(g.saves, m)
@@ -23,6 +32,16 @@ func (g *group) addCancel(m cancel) {
 	g.batch.Cancels = append(g.batch.Cancels, m.Cancel)
 }
 
+func (g *group) addPause(m pause) {
+	g.pauses = append(g.pauses, m)
+	g.batch.Pauses = append(g.batch.Pauses, m.Pause)
+}
+
+func (g *group) addResend(m resend) {
+	g.resends = append(g.resends, m)
+	g.batch.Resends = append(g.batch.Resends, m.Resend)
+}
+
 func (g *group) addRecord(m Record) {
 	g.records = append(g.records, m)
 	if m.Begin != nil {
@@ -31,8 +50,8 @@ func (g *group) addRecord(m Record) {
 	g.batch.Settles = append(g.batch.Settles, m.Settles...)
 }
 
-// answer tells everybody how the commit went and empties the group. Each asker
-// gets the error of the commit, or else the answer to its own part.
+// answer tells everybody how the commit went. Each asker gets the error of the
+// commit, or else the answer to its own part.
 func (g *group) answer(err error) {
 	for _, m := range g.saves {
 		m.answer(firstOf(err, m.Err))
@@ -40,19 +59,30 @@ func (g *group) answer(err error) {
 	for _, m := range g.cancels {
 		m.answer(firstOf(err, m.Err))
 	}
+	for _, m := range g.pauses {
+		m.answer(err)
+	}
+	for _, m := range g.resends {
+		m.answer(firstOf(err, m.Err))
+	}
 	for _, m := range g.records {
 		m.Done(err)
 	}
-	clear(g.saves)
-	clear(g.cancels)
-	clear(g.records)
-	clear(g.batch.Saves)
-	clear(g.batch.Cancels)
-	clear(g.batch.Begins)
-	clear(g.batch.Settles)
-	g.saves, g.cancels, g.records = g.saves[:0], g.cancels[:0], g.records[:0]
-	g.batch.Saves, g.batch.Cancels = g.batch.Saves[:0], g.batch.Cancels[:0]
-	g.batch.Begins, g.batch.Settles = g.batch.Begins[:0], g.batch.Settles[:0]
+}
+
+func (g *group) clear() {
+	b := &g.batch
+	g.saves, g.cancels, g.pauses = emptied(g.saves), emptied(g.cancels), emptied(g.pauses)
+	g.resends, g.records = emptied(g.resends), emptied(g.records)
+	b.Settles, b.Pauses, b.Begins = emptied(b.Settles), emptied(b.Pauses), emptied(b.Begins)
+	b.Cancels, b.Resends, b.Saves = emptied(b.Cancels), emptied(b.Resends), emptied(b.Saves)
+	b.Prune = nil
+}
+
+// emptied keeps the memory of a slice and lets go of what is in it.
+func emptied[T any](s []T) []T {
+	clear(s)
+	return s[:0]
 }
 
 func firstOf(errs ...error) error {
@@ -68,14 +98,24 @@ func firstOf(errs ...error) error {
 func (g *group) accepted() []string {
 	var names []string
 	seen := make(map[string]struct{})
+	add := func(name string) {
+		if _, ok := seen[name]; !ok {
+			seen[name] = struct{}{}
+			names = append(names, name)
+		}
+	}
 	for _, m := range g.saves {
 		if m.Err != nil || m.Repeated {
 			continue
 		}
 		for _, n := range m.Messages {
-			if _, ok := seen[n.Gateway]; !ok {
-				seen[n.Gateway] = struct{}{}
-				names = append(names, n.Gateway)
+			add(n.Gateway)
+		}
+	}
+	for _, m := range g.resends {
+		for _, r := range m.Resent {
+			if r.Err == nil {
+				add(r.Gateway)
 			}
 		}
 	}

@@ -6,8 +6,11 @@
 // the disk is busy the mailbox gathers the next group, so a group is as large as
 // the load makes it and nobody waits for a timer.
 //
-// It accepts save and cancel, which [Client] sends, and [Record], and answers
-// each when it is on disk. It blocks on one thing, the commit; [Client.Accepting]
+// It accepts save, cancel, pause and resend, which [Client] sends, and [Record],
+// and answers each when it is on disk. By itself it deletes what was kept for long
+// enough, in small steps that share commits with what others ask for.
+//
+// It blocks on one thing, the commit; [Client.Accepting]
 // tells when that takes too long. A commit that fails, or a panic, ends the
 // process: what a half-done commit left behind is for recovery to say, and no
 // batch is ever applied twice.
@@ -17,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -27,13 +31,20 @@ import (
 type Store interface {
 	// Apply commits a batch; its error means that nobody knows what is stored.
 	Apply(*data.Batch) error
+	Now() data.StoreTime
 }
 
-// Options say what the persister works with. All fields are needed.
+// Options say what the persister works with. All fields are needed but Pruned.
 type Options struct {
 	Store Store
+	// Retention says how long records are kept; zero keeps everything.
+	Retention data.Retention
 	// Accepted is told which gateways got messages, after they are on disk.
 	Accepted func(gateways []string)
+	// Paused is told that a lane was paused, or is not any more, after that is on disk.
+	Paused func(gateway string, paused bool)
+	// Pruned is told how many records were deleted; nil for nobody.
+	Pruned func(records int)
 	// Failed is told the error that makes it pointless to go on; it must end
 	// the process.
 	Failed func(error)
@@ -52,26 +63,40 @@ func Props(o Options) *actor.Props {
 type Actor struct {
 	options Options
 	group   group
-	failed  error // nothing is applied any more
+	timer   *time.Timer // of the next step of pruning; nil when everything is kept
+	failed  error       // nothing is applied any more
 }
 
 // Receive handles one message.
 func (a *Actor) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
-		a.options.Watch.start(a.options.Failed)
+		a.onStarted(ctx)
 	case *actor.Stopping:
-		a.onStopping()
+		a.onStopping(ctx)
 	case save:
 		a.join(ctx, func() { a.group.addSave(m) })
 	case cancel:
 		a.join(ctx, func() { a.group.addCancel(m) })
+	case pause:
+		a.join(ctx, func() { a.group.addPause(m) })
+	case resend:
+		a.join(ctx, func() { a.group.addResend(m) })
 	case Record:
 		a.join(ctx, func() { a.group.addRecord(m) })
 	case flushDue:
-		a.flush()
+		a.flush(ctx)
+	case pruneDue:
+		a.onPruneDue(ctx, m)
 	default:
 		a.onUnknown(m)
+	}
+}
+
+func (a *Actor) onStarted(ctx actor.Context) {
+	a.options.Watch.start(a.options.Failed)
+	if a.options.Retention != (data.Retention{}) {
+		a.pruneIn(ctx, 0)
 	}
 }
 
@@ -85,36 +110,49 @@ func (a *Actor) join(ctx actor.Context, add func()) {
 }
 
 // onStopping commits what is still open: nobody is left without an answer.
-func (a *Actor) onStopping() {
-	a.flush()
+func (a *Actor) onStopping(ctx actor.Context) {
+	a.flush(ctx)
+	if a.timer != nil {
+		a.timer.Stop()
+	}
 	a.options.Watch.Over(data.ErrStopping)
 }
 
 // errInterrupted is what a panic in the middle of a flush leaves behind.
 var errInterrupted = fmt.Errorf("%w: a commit was interrupted", data.ErrStorage)
 
-func (a *Actor) flush() {
+func (a *Actor) flush(ctx actor.Context) {
 	if a.group.empty() {
 		return
 	}
+	defer a.group.clear()
 	if a.failed != nil {
 		a.group.answer(a.failed)
 		return
 	}
 	a.failed = errInterrupted // stays if the rest panics
+	began := time.Now()
 	err := a.apply()
+	took := time.Since(began)
 	var accepted []string
 	if err == nil {
-		accepted = a.group.accepted()
+		accepted = a.group.accepted() // before it is answered: then it is the askers'
 	}
 	a.group.answer(err)
 	a.failed = err
 	if err != nil {
 		a.options.Logger.Error("storage failed: nothing more is acknowledged, the process ends", "err", err)
 		a.options.Failed(err)
+		return
 	}
 	if len(accepted) > 0 {
 		a.options.Accepted(accepted)
+	}
+	for _, m := range a.group.pauses {
+		a.options.Paused(m.Gateway, m.Paused)
+	}
+	if a.group.batch.Prune != nil {
+		a.pruned(ctx, took)
 	}
 }
 

@@ -35,6 +35,9 @@ func (d *disk) Apply(b *data.Batch) error {
 		Begins:  slices.Clone(b.Begins),
 		Cancels: slices.Clone(b.Cancels),
 		Saves:   slices.Clone(b.Saves),
+		Pauses:  slices.Clone(b.Pauses),
+		Resends: slices.Clone(b.Resends),
+		Prune:   b.Prune,
 	})
 	d.mu.Unlock()
 	time.Sleep(d.takes)
@@ -46,6 +49,9 @@ func (d *disk) Apply(b *data.Batch) error {
 	}
 	return d.err
 }
+
+// Now is the time of the bubble.
+func (*disk) Now() data.StoreTime { return data.StoreTime(time.Now().UnixNano()) }
 
 func (d *disk) applied() []data.Batch {
 	d.mu.Lock()
@@ -64,6 +70,8 @@ type bench struct {
 
 	mu       sync.Mutex
 	accepted [][]string
+	paused   []string
+	pruned   []int
 	failures []error
 }
 
@@ -74,12 +82,25 @@ func (l leave) HandleFailure(*actor.ActorSystem, actor.Supervisor, *actor.PID, *
 	l.watch.Over(data.ErrStorage)
 }
 
-func run(t *testing.T, d *disk) *bench {
+func run(t *testing.T, d *disk) *bench { return runWith(t, d, data.Retention{}) }
+
+func runWith(t *testing.T, d *disk, keep data.Retention) *bench {
 	b := &bench{t: t, disk: d, watch: NewWatch()}
 	quiet := slog.New(slog.DiscardHandler)
 	b.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet }))
 	b.pid = b.system.Root.Spawn(Props(Options{
-		Store: d,
+		Store:     d,
+		Retention: keep,
+		Paused: func(gateway string, paused bool) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.paused = append(b.paused, fmt.Sprint(gateway, " ", paused))
+		},
+		Pruned: func(records int) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.pruned = append(b.pruned, records)
+		},
 		Accepted: func(names []string) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
@@ -176,6 +197,10 @@ func TestGroupOfAllKinds(t *testing.T) {
 		record("c", nil)
 		go func() { _, _ = b.client.Cancel(t.Context(), 7) }()
 		synctest.Wait()
+		go func() { _ = b.client.Pause(t.Context(), "a", true) }()
+		synctest.Wait()
+		go func() { _, _ = b.client.Resend(t.Context(), []data.ID{8, 9}) }()
+		synctest.Wait()
 		go func() { _ = b.client.Save(t.Context(), event("second")) }()
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
@@ -184,7 +209,7 @@ func TestGroupOfAllKinds(t *testing.T) {
 			t.Fatalf("%d commits; want 2", len(batches))
 		}
 		g := batches[1]
-		if !slices.Equal(g.Settles, []*data.Settle{one, two, three}) || !slices.Equal(g.Begins, []*data.Begin{begin}) || len(g.Cancels) != 1 || len(g.Saves) != 1 {
+		if !slices.Equal(g.Settles, []*data.Settle{one, two, three}) || !slices.Equal(g.Begins, []*data.Begin{begin}) || len(g.Cancels) != 1 || len(g.Saves) != 1 || len(g.Pauses) != 1 || len(g.Resends) != 1 {
 			t.Errorf("second commit = %+v; want all that came during the first", g)
 		}
 		if want := []string{"a<nil>", "b<nil>", "c<nil>"}; !slices.Equal(done, want) {
@@ -228,6 +253,63 @@ func TestEachIsAnswered(t *testing.T) {
 		}
 		if _, err := b.client.Cancel(t.Context(), 9); !errors.Is(err, data.ErrSending) {
 			t.Errorf("Cancel(9) = %v; want %v", err, data.ErrSending)
+		}
+	})
+}
+
+// TestResendIsAnswered tells the lanes of what was sent again, and nothing of what
+// was not.
+func TestResendIsAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		resent := []data.Resent{{Old: 1, New: 9, Gateway: "a"}, {Old: 2, Gateway: "b", Err: data.ErrNotDead}, {Old: 3, New: 10, Gateway: "c"}}
+		b := run(t, &disk{answer: func(b *data.Batch) {
+			for _, o := range b.Resends {
+				if o.IDs[0] == 7 {
+					o.Err = data.ErrTooLarge
+					continue
+				}
+				o.Resent = resent
+			}
+		}})
+		defer b.stop()
+		got, err := b.client.Resend(t.Context(), []data.ID{1, 2, 3})
+		if err != nil || !slices.Equal(got, resent) {
+			t.Errorf("Resend = %+v, %v; want %+v", got, err, resent)
+		}
+		if got, err := b.client.Resend(t.Context(), []data.ID{7}); got != nil || !errors.Is(err, data.ErrTooLarge) {
+			t.Errorf("Resend = %+v, %v; want %v", got, err, data.ErrTooLarge)
+		}
+		synctest.Wait()
+		if want := [][]string{{"a", "c"}}; fmt.Sprint(b.accepted) != fmt.Sprint(want) {
+			t.Errorf("accepted = %v; want %v", b.accepted, want)
+		}
+		if got := b.disk.applied()[0].Resends[0].IDs; !slices.Equal(got, []data.ID{1, 2, 3}) {
+			t.Errorf("the store was given %v", got)
+		}
+	})
+}
+
+func TestPauseIsPassedOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := run(t, &disk{takes: time.Second})
+		defer b.stop()
+		for i, paused := range []bool{true, false} {
+			began := time.Now()
+			if err := b.client.Pause(t.Context(), "a", paused); err != nil || time.Since(began) != time.Second {
+				t.Errorf("Pause(%v) = %v after %v; want nil after 1s", paused, err, time.Since(began))
+			}
+			synctest.Wait()
+			if want := []string{"a true", "a false"}[:i+1]; !slices.Equal(b.paused, want) {
+				t.Errorf("paused = %v; want %v", b.paused, want)
+			}
+		}
+		b.disk.err = errors.New("no such luck")
+		if err := b.client.Pause(t.Context(), "a", true); !errors.Is(err, data.ErrStorage) {
+			t.Errorf("Pause = %v; want %v", err, data.ErrStorage)
+		}
+		synctest.Wait()
+		if len(b.paused) != 2 {
+			t.Errorf("paused = %v of what is not on disk", b.paused)
 		}
 	})
 }
@@ -339,6 +421,12 @@ func TestClientStop(t *testing.T) {
 		if _, err := b.client.Cancel(t.Context(), 1); !errors.Is(err, data.ErrStopping) {
 			t.Errorf("Cancel = %v; want %v", err, data.ErrStopping)
 		}
+		if _, err := b.client.Resend(t.Context(), []data.ID{1}); !errors.Is(err, data.ErrStopping) {
+			t.Errorf("Resend = %v; want %v", err, data.ErrStopping)
+		}
+		if err := b.client.Pause(t.Context(), "a", true); !errors.Is(err, data.ErrStopping) {
+			t.Errorf("Pause = %v; want %v", err, data.ErrStopping)
+		}
 	})
 }
 
@@ -445,6 +533,7 @@ func TestWatchOverTwice(t *testing.T) {
 type nowhere struct{}
 
 func (nowhere) Apply(*data.Batch) error { return nil }
+func (nowhere) Now() data.StoreTime     { return 0 }
 
 // BenchmarkSave is what a save costs beside the disk, with so many at a time.
 func BenchmarkSave(b *testing.B) {

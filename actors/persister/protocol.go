@@ -15,6 +15,20 @@ type cancel struct {
 	asker
 }
 
+// pause asks for a lane to be paused, or for the end of that. Client sends it;
+// answered like save.
+type pause struct {
+	*data.Pause
+	asker
+}
+
+// resend asks for dead letters to be sent again. Client sends it; answered like
+// save.
+type resend struct {
+	*data.Resend
+	asker
+}
+
 // Record asks for attempts to be begun and settled. Lanes send it; when both are
 // on disk, Done is called within the persister, so it must only pass on: with
 // nil and the answers filled in, or with the error that ends the process.
@@ -29,6 +43,9 @@ func (save) IgnoreDeadLetterLogging() {}
 
 // IgnoreDeadLetterLogging keeps message texts out of the log.
 func (Record) IgnoreDeadLetterLogging() {}
+
+// pruneDue is the timer of pruning, of one incarnation.
+type pruneDue struct{ incarnation *Actor }
 
 // flushDue is sent to self with the first operation of a group: what arrived
 // before it is committed together.

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net"
 	"net/url"
+	"reflect"
 	"slices"
 	"strconv"
 
@@ -24,15 +25,17 @@ type catalog struct {
 }
 
 type entry struct {
-	shown   data.Gateway
-	dialect *dialect.Dialect // nil when the declaration cannot be used
+	shown       data.Gateway
+	declaration dialect.Declaration
+	dialect     *dialect.Dialect // nil when the declaration cannot be used
 }
 
 // newCatalog compiles every gateway. A declaration that cannot be used stops
 // that gateway and nothing else: it is in the catalog with its problem, and the
 // mistakes say the same with key paths. base is the address of this process, for
-// gateways without a URL.
-func newCatalog(cfg *config.Config, base string) (*catalog, config.Mistakes) {
+// gateways without a URL. From the catalog before it, nil for none, it takes over
+// the dialects whose declarations are the same, with whatever they have learnt.
+func newCatalog(cfg *config.Config, base string, before *catalog) (*catalog, config.Mistakes) {
 	c := &catalog{
 		names:   slices.Sorted(maps.Keys(cfg.Gateways)),
 		entries: make(map[string]entry, len(cfg.Gateways)),
@@ -47,19 +50,32 @@ func newCatalog(cfg *config.Config, base string) (*catalog, config.Mistakes) {
 			Policy:      data.Policy{MaxAttempts: g.MaxAttempts, Interval: g.Interval, MaxHint: g.MaxHint},
 			Timeout:     g.Timeout,
 			Concurrency: g.Concurrency,
+			Rate:        g.Rate,
 			MaxQueue:    g.MaxQueue,
+			HoldAfter:   g.HoldAfter,
+			Permanent:   g.Permanent.Status,
 			Method:      about.Method,
 			URL:         about.URL,
 			Body:        about.Body,
-		}}
-		var err error
-		if e.dialect, err = dialect.Compile(declaration); err != nil {
+		}, declaration: declaration}
+		if err := e.compile(before); err != nil {
 			e.shown.Problem = err.Error()
 			mistakes = append(mistakes, complaints("gateways."+name, err)...)
 		}
 		c.entries[name] = e
 	}
 	return c, mistakes
+}
+
+func (e *entry) compile(before *catalog) (err error) {
+	if before != nil {
+		if old := before.entries[e.shown.Name]; old.dialect != nil && reflect.DeepEqual(old.declaration, e.declaration) {
+			e.dialect = old.dialect
+			return nil
+		}
+	}
+	e.dialect, err = dialect.Compile(e.declaration)
+	return err
 }
 
 func declare(g config.ResolvedGateway, base string) dialect.Declaration {
@@ -69,6 +85,7 @@ func declare(g config.ResolvedGateway, base string) dialect.Declaration {
 		URLSecret: g.URL.Secret(),
 		Headers:   make(map[string]string, len(g.Headers)),
 		Body:      dialect.Body{JSON: g.Body.JSON, Form: g.Body.Form, Text: g.Body.Text},
+		Permanent: g.Permanent.Status,
 	}
 	if d.URL == "" {
 		d.URL = base + "/" + g.Name
@@ -109,23 +126,44 @@ func (c *catalog) Gateways() []data.Gateway {
 	return all
 }
 
-// define returns how lanes serve a gateway, for gateways.Options.
-func (c *catalog) define(client *egress.Client) func(name string) (gateway.Definition, bool) {
-	return func(name string) (gateway.Definition, bool) {
-		e, ok := c.entries[name]
-		if !ok || e.dialect == nil {
-			return gateway.Definition{}, false
+// since counts what differs from the catalog before this one.
+func (c *catalog) since(before *catalog) (added, changed, removed int) {
+	kept := 0
+	for name, e := range c.entries {
+		old, ok := before.entries[name]
+		switch {
+		case !ok:
+			added++
+			continue
+		case e.dialect != old.dialect || !reflect.DeepEqual(e.shown, old.shown):
+			changed++
 		}
-		return gateway.Definition{
-			Name:        name,
-			Policy:      e.shown.Policy,
-			Timeout:     e.shown.Timeout,
-			Concurrency: e.shown.Concurrency,
-			Deliver: func(ctx context.Context, m data.Message, number int) data.Result {
-				return client.Deliver(ctx, e.dialect, m, number, e.shown.Timeout)
-			},
-		}, true
+		kept++
 	}
+	return added, changed, len(before.entries) - kept
+}
+
+// define returns how a lane serves a gateway. What it returns holds nothing of
+// the catalog but that gateway.
+func (c *catalog) define(name string, client *egress.Client) (gateway.Definition, bool) {
+	e, ok := c.entries[name]
+	if !ok || e.dialect == nil {
+		return gateway.Definition{}, false
+	}
+	return gateway.Definition{
+		Name:        name,
+		Policy:      e.shown.Policy,
+		Timeout:     e.shown.Timeout,
+		Concurrency: e.shown.Concurrency,
+		Rate:        e.shown.Rate,
+		HoldAfter:   e.shown.HoldAfter,
+		Deliver: func(ctx context.Context, m data.Message, number int) data.Result {
+			return client.Deliver(ctx, e.dialect, m, number, e.shown.Timeout)
+		},
+		Probe: func(ctx context.Context) data.Cause {
+			return client.Probe(ctx, e.dialect, e.shown.Timeout)
+		},
+	}, true
 }
 
 // ownAddress is the URL at which this process reaches itself.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -16,8 +17,8 @@ func configFlags(c *cobra.Command) {
 	config.Flags(c.Flags())
 }
 
-// loadConfig reads the configuration as the command line says.
-func loadConfig(c *cobra.Command) (*config.Config, error) {
+// readConfig reads the configuration as the command line says.
+func readConfig(c *cobra.Command) (*config.Config, error) {
 	file, err := c.Flags().GetString("config")
 	if err != nil {
 		return nil, err
@@ -26,6 +27,39 @@ func loadConfig(c *cobra.Command) (*config.Config, error) {
 		file = os.Getenv("POSTRIDER_CONFIG")
 	}
 	return config.Load(config.Options{File: file, Environ: os.Environ(), Flags: c.Flags()})
+}
+
+// errInterrupted: the process was asked to end before it knew what to do.
+var errInterrupted = errors.New("asked to end while the configuration was read")
+
+// loadConfig is readConfig for the start of a command, which a signal ends.
+func loadConfig(c *cobra.Command) (*config.Config, error) {
+	cfg, err := aside(c.Context(), func() (*config.Config, error) { return readConfig(c) })
+	if c.Context().Err() != nil {
+		return nil, errInterrupted
+	}
+	return cfg, err
+}
+
+// aside calls f beside the caller, who goes on when ctx ends: a file can be a
+// pipe that nobody writes to, and what waits for it cannot be called back.
+func aside[T any](ctx context.Context, f func() (T, error)) (T, error) {
+	type outcome struct {
+		value T
+		err   error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		v, err := f()
+		done <- outcome{v, err}
+	}()
+	select {
+	case o := <-done:
+		return o.value, o.err
+	case <-ctx.Done():
+		var none T
+		return none, context.Cause(ctx)
+	}
 }
 
 func configCommand() *cobra.Command {
@@ -44,7 +78,7 @@ func configCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := checkAll(cfg); err != nil {
+			if _, err := checkAll(cfg, ownAddress(cfg.HTTP.Host, cfg.HTTP.Port), nil, true); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(c.OutOrStdout(), "the configuration is right: %d gateways, %d routes\n", len(cfg.Gateways), len(cfg.Routes))
@@ -69,16 +103,18 @@ func configCommand() *cobra.Command {
 	return group
 }
 
-// checkAll reports what config.Load cannot find, in one go.
-func checkAll(cfg *config.Config) error {
-	_, mistakes := newCatalog(cfg, ownAddress(cfg.HTTP.Host, cfg.HTTP.Port))
-	if parts, ok := errors.AsType[config.Mistakes](checkParts(cfg, true)); ok {
+// checkAll compiles what a configuration declares, see newCatalog, and reports
+// in one go what config.Load cannot find. The error is a config.Mistakes.
+func checkAll(cfg *config.Config, base string, before *catalog, propagating bool) (*snapshot, error) {
+	gateways, mistakes := newCatalog(cfg, base, before)
+	if parts, ok := errors.AsType[config.Mistakes](checkParts(cfg, propagating)); ok {
 		mistakes = append(mistakes, parts...)
 	}
 	if len(mistakes) > 0 {
-		return mistakes
+		return nil, mistakes
 	}
-	return nil
+	routes, err := newRoutes(cfg.Routes)
+	return &snapshot{gateways: gateways, routes: routes}, err
 }
 
 // checkParts reports what is wrong with the routes and the file of events. The

@@ -78,26 +78,44 @@ func at(url string) config.Gateway { return config.Gateway{URL: config.Plain(url
 
 // instance is the program running within the test.
 type instance struct {
-	url    string
-	log    *logBuffer
-	cancel context.CancelFunc
-	ended  chan struct{}
-	err    error // of run, once ended is closed
+	url     string
+	log     *logBuffer
+	hangups chan os.Signal // a signal to reload, as from outside
+	loads   chan loadFunc  // what its next reload reads
+	cancel  context.CancelFunc
+	ended   chan struct{}
+	err     error // of run, once ended is closed
 }
+
+// loadFunc is how a reload reads the configuration.
+type loadFunc func() (*config.Config, error)
 
 // start runs the program and returns when it listens. It is stopped with the
 // test at the latest.
 func start(t *testing.T, cfg *config.Config, fault func(actor string, message any)) *instance {
 	t.Helper()
+	return startWith(t, cfg, runOptions{fault: fault})
+}
+
+// startWith is start for a program that is special in some way.
+func startWith(t *testing.T, cfg *config.Config, o runOptions) *instance {
+	t.Helper()
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	p := &instance{log: new(logBuffer), cancel: cancel, ended: make(chan struct{})}
+	p := &instance{
+		log: new(logBuffer), hangups: make(chan os.Signal, 1), loads: make(chan loadFunc, 1),
+		cancel: cancel, ended: make(chan struct{}),
+	}
 	listening := make(chan net.Addr, 1)
+	o.errs, o.hangups, o.listening = p.log, p.hangups, func(a net.Addr) { listening <- a }
+	if o.load == nil {
+		o.load = func() (*config.Config, error) { return (<-p.loads)() }
+	}
 	go func() {
 		defer close(p.ended)
-		p.err = run(ctx, cfg, runOptions{errs: p.log, listening: func(a net.Addr) { listening <- a }, fault: fault})
+		p.err = run(ctx, cfg, o)
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -245,6 +263,8 @@ type message struct {
 	Text     string `json:"message"`
 	State    string
 	Event    string
+	ResendOf string `json:"resend_of"`
+	ResentAs string `json:"resent_as"`
 	Attempts []attempt
 }
 
@@ -299,6 +319,57 @@ func (p *instance) await(t *testing.T, id, state string) (m message) {
 	return m
 }
 
+// lane is a gateway as the API shows it.
+type lane struct {
+	Declared bool
+	Paused   bool
+	Hold     *struct{ Reason string }
+	Counts   map[string]int
+}
+
+// held reports whether it is held for this reason.
+func (l lane) held(reason string) bool { return l.Hold != nil && l.Hold.Reason == reason }
+
+func (p *instance) lane(t *testing.T, gateway string) (l lane) {
+	t.Helper()
+	get(t, p.url+"/api/v1/gateways/"+gateway, &l)
+	return l
+}
+
+// awaitAll returns when so many messages for a gateway are in a state.
+func (p *instance) awaitAll(t *testing.T, gateway, state string, n int) {
+	t.Helper()
+	var l lane
+	if !poll(3*patience, func() bool { l = p.lane(t, gateway); return l.Counts[state] == n }) {
+		t.Fatalf("the messages for %s are %v, want %d %s", gateway, l.Counts, n, state)
+	}
+}
+
+// pause pauses a gateway or ends that.
+func (p *instance) pause(t *testing.T, gateway string, paused bool) {
+	t.Helper()
+	verb := map[bool]string{true: "pause", false: "resume"}[paused]
+	if a := ask(t, http.MethodPost, p.url+"/api/v1/gateways/"+gateway+"/"+verb, ""); a.status != http.StatusOK {
+		t.Fatalf("%s %s = %d %s, want 200", verb, gateway, a.status, a.body)
+	}
+}
+
+// backlog posts n events, at most 1,000, each of which a route makes one message
+// of.
+func (p *instance) backlog(t *testing.T, n int) {
+	t.Helper()
+	events := make([]string, n)
+	for i := range events {
+		events[i] = fmt.Sprintf(`{"event_type": "backlog", "event_payload": "%d"}`, i)
+	}
+	post(t, p.url+"/event", "["+strings.Join(events, ",")+"]")
+}
+
+// every is a route that makes a message of each event.
+func every(gateway, message string) []config.Route {
+	return []config.Route{{Match: config.Match{EventType: "*"}, Gateway: gateway, Message: message}}
+}
+
 // messageFor is the body of a message.
 func messageFor(gateway, text string) string {
 	b, err := json.Marshal(map[string]string{"message": text, "gateway": gateway})
@@ -330,6 +401,12 @@ type fakeGateway struct {
 // the connection; it may wait, until the request's context ends.
 func newGateway(t *testing.T, answer func(r *http.Request) int) *fakeGateway {
 	t.Helper()
+	return newGatewayWith(t, func(_ http.Header, r *http.Request) int { return answer(r) })
+}
+
+// newGatewayWith is newGateway for one that says more than a status.
+func newGatewayWith(t *testing.T, answer func(h http.Header, r *http.Request) int) *fakeGateway {
+	t.Helper()
 	g := &fakeGateway{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a := &arrival{at: time.Now(), message: r.Header.Get("Postrider-Message-Id"), attempt: r.Header.Get("Postrider-Attempt"), header: r.Header}
@@ -338,7 +415,7 @@ func newGateway(t *testing.T, answer func(r *http.Request) int) *fakeGateway {
 		g.mu.Lock()
 		g.arrivals = append(g.arrivals, a)
 		g.mu.Unlock()
-		status := answer(r)
+		status := answer(w.Header(), r)
 		if status == 0 || r.Context().Err() != nil {
 			panic(http.ErrAbortHandler)
 		}

@@ -85,7 +85,8 @@ func rootCommand() *cobra.Command {
 		return usageError{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(serveCommand(), propagateCommand(), configCommand(), sendCommand(), versionCommand())
+	root.AddCommand(serveCommand(), propagateCommand(), configCommand(),
+		sendCommand(), messagesCommand(), gatewaysCommand(), versionCommand())
 	return root
 }
 

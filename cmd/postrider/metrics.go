@@ -27,8 +27,11 @@ type metrics struct {
 	commits   prometheus.Histogram
 	entries   prometheus.Counter
 	bytes     prometheus.Counter
+	pruned    prometheus.Counter
 	restarts  *prometheus.CounterVec
 	posted    *prometheus.CounterVec
+	reloads   *prometheus.CounterVec
+	configSet prometheus.Gauge
 	labelLock sync.Mutex
 	labels    map[string]struct{}
 }
@@ -58,15 +61,27 @@ func newMetrics() *metrics {
 		bytes: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "postrider_store_bytes_total", Help: "Bytes of the entries written to the store.",
 		}),
+		pruned: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "postrider_records_pruned_total", Help: "Events and messages deleted since their time was over.",
+		}),
 		restarts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "postrider_actor_restarts_total", Help: "Actors restarted after a failure; lanes are one kind.",
 		}, []string{"actor"}),
 		posted: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "postrider_propagated_total", Help: "Events the propagator sent, by status; 0 is no answer.",
 		}, []string{"status"}),
+		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "postrider_config_reloads_total", Help: "Reloads of the configuration, by whether it was applied or refused.",
+		}, []string{"result"}),
+		configSet: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "postrider_config_applied_timestamp_seconds", Help: "When the configuration in force was read.",
+		}),
 		labels: make(map[string]struct{}),
 	}
+	m.reloads.WithLabelValues(resultApplied)
+	m.reloads.WithLabelValues(resultRefused)
 	m.registry.MustRegister(m.requests, m.latency, m.attempts, m.duration, m.commits, m.entries, m.bytes, m.restarts, m.posted,
+		m.pruned, m.reloads, m.configSet,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -105,6 +120,8 @@ func (m *metrics) committed(entries, bytes int, took time.Duration) {
 	m.bytes.Add(float64(bytes))
 }
 
+func (m *metrics) deleted(records int) { m.pruned.Add(float64(records)) }
+
 func (m *metrics) restarted(actor string) {
 	if len(actor) > len("gateway-") && actor[:len("gateway-")] == "gateway-" {
 		actor = "gateway"
@@ -112,34 +129,22 @@ func (m *metrics) restarted(actor string) {
 	m.restarts.WithLabelValues(actor).Inc()
 }
 
-func (m *metrics) propagated(status int) { m.posted.WithLabelValues(strconv.Itoa(status)).Inc() }
+// What becomes of a reload.
+const (
+	resultApplied = "applied"
+	resultRefused = "refused"
+)
 
-// watch shows the messages of a store, counted by state.
-func (m *metrics) watch(store interface{ Lanes() ([]data.Lane, error) }) {
-	m.registry.MustRegister(&messageCollector{store: store, description: prometheus.NewDesc(
-		"postrider_messages", "Messages in the store, by state.", []string{"state"}, nil)})
-}
-
-type messageCollector struct {
-	store       interface{ Lanes() ([]data.Lane, error) }
-	description *prometheus.Desc
-}
-
-func (c *messageCollector) Describe(to chan<- *prometheus.Desc) { to <- c.description }
-
-func (c *messageCollector) Collect(to chan<- prometheus.Metric) {
-	lanes, err := c.store.Lanes()
-	if err != nil {
-		to <- prometheus.NewInvalidMetric(c.description, err)
+func (m *metrics) reloaded(applied bool) {
+	if !applied {
+		m.reloads.WithLabelValues(resultRefused).Inc()
 		return
 	}
-	var counts [data.States]uint64
-	for _, l := range lanes {
-		for state, n := range l.Counts {
-			counts[state] += n
-		}
-	}
-	for _, s := range data.AllStates() {
-		to <- prometheus.MustNewConstMetric(c.description, prometheus.GaugeValue, float64(counts[s]), s.String())
-	}
+	m.reloads.WithLabelValues(resultApplied).Inc()
+	m.applied()
 }
+
+// applied notes that the configuration of this moment is in force.
+func (m *metrics) applied() { m.configSet.SetToCurrentTime() }
+
+func (m *metrics) propagated(status int) { m.posted.WithLabelValues(strconv.Itoa(status)).Inc() }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -24,7 +25,10 @@ func propagateCommand() *cobra.Command {
 		Args:  noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(c)
-			if err != nil {
+			switch {
+			case errors.Is(err, errInterrupted):
+				return nil
+			case err != nil:
 				return err
 			}
 			return propagate(c.Context(), cfg, c.ErrOrStderr())

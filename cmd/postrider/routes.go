@@ -42,20 +42,18 @@ func pattern(p string) *regexp.Regexp {
 	return regexp.MustCompile(`(?s)\A` + p + `\z`)
 }
 
-// router returns what the HTTP side asks for the messages of an event. Its error
-// is data.ErrTooLarge.
-func router(routes []route) func(data.NewEvent) ([]data.NewMessage, error) {
-	return func(e data.NewEvent) (made []data.NewMessage, err error) {
-		for _, r := range routes {
-			if !r.eventType.MatchString(e.Type) {
-				continue
-			}
-			text, err := r.message.Render(e.Type, e.Payload)
-			if err != nil {
-				return nil, fmt.Errorf("make a message for %s: %w: %w", r.gateway, data.ErrTooLarge, err)
-			}
-			made = append(made, data.NewMessage{Gateway: r.gateway, Text: text})
+// route returns the messages that an event becomes. Its error is
+// data.ErrTooLarge.
+func (s *snapshot) route(e data.NewEvent) (made []data.NewMessage, err error) {
+	for _, r := range s.routes {
+		if !r.eventType.MatchString(e.Type) {
+			continue
 		}
-		return made, nil
+		text, err := r.message.Render(e.Type, e.Payload)
+		if err != nil {
+			return nil, fmt.Errorf("make a message for %s: %w: %w", r.gateway, data.ErrTooLarge, err)
+		}
+		made = append(made, data.NewMessage{Gateway: r.gateway, Text: text, MaxQueue: s.gateways.entries[r.gateway].shown.MaxQueue})
 	}
+	return made, nil
 }

@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
+	"os/signal"
 	"strconv"
 	"sync/atomic"
 	"syscall"
@@ -29,11 +31,23 @@ func serveCommand() *cobra.Command {
 		Short: "Run everything that the configuration enables",
 		Args:  noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
+			// From the first to the last moment: a signal to reload must not end a
+			// process that is not up yet, or one that stops.
+			hangups := make(chan os.Signal, 1)
+			signal.Notify(hangups, syscall.SIGHUP)
 			cfg, err := loadConfig(c)
-			if err != nil {
+			switch {
+			case errors.Is(err, errInterrupted):
+				return nil
+			case err != nil:
 				return err
 			}
-			return run(c.Context(), cfg, runOptions{errs: c.ErrOrStderr(), acceptLoss: acceptLoss})
+			return run(c.Context(), cfg, runOptions{
+				errs:       c.ErrOrStderr(),
+				acceptLoss: acceptLoss,
+				hangups:    hangups,
+				load:       func() (*config.Config, error) { return readConfig(c) },
+			})
 		},
 	}
 	configFlags(c)
@@ -45,6 +59,10 @@ func serveCommand() *cobra.Command {
 type runOptions struct {
 	errs       io.Writer
 	acceptLoss bool
+	hangups    <-chan os.Signal // each asks for a reload; nil for none
+	load       func() (*config.Config, error)
+	loadLimit  time.Duration  // for load and what follows from it; 0 means reloadLimit
+	clock      badger.Clock   // nil means the system's
 	listening  func(net.Addr) // told where; nil for nobody
 	fault      func(actor string, message any)
 }
@@ -59,6 +77,12 @@ func run(ctx context.Context, cfg *config.Config, o runOptions) error {
 	if err := checkParts(cfg, cfg.Propagator.Enabled); err != nil {
 		return err
 	}
+	if o.clock == nil {
+		o.clock = badger.SystemClock()
+	}
+	if o.loadLimit == 0 {
+		o.loadLimit = reloadLimit
+	}
 	log := newLogger(cfg.Log, o.errs)
 	m := newMetrics()
 	store, err := badger.Open(badger.Options{
@@ -66,7 +90,7 @@ func run(ctx context.Context, cfg *config.Config, o runOptions) error {
 		MinFree:    int64(cfg.Storage.MinFree),
 		Memtable:   int64(cfg.Storage.Memtable),
 		AcceptLoss: o.acceptLoss,
-		Clock:      badger.SystemClock(),
+		Clock:      o.clock,
 		Logger:     log,
 		Committed:  m.committed,
 	})
@@ -80,9 +104,16 @@ func run(ctx context.Context, cfg *config.Config, o runOptions) error {
 	if o.listening != nil {
 		o.listening(p.listener.Addr())
 	}
+	reloads := &reloader{process: p, load: o.load, limit: o.loadLimit, readings: make(chan struct{}, maxReadings)}
+	followed := make(chan struct{})
+	go func() {
+		reloads.follow(ctx, o.hangups)
+		close(followed)
+	}()
 	if err := p.wait(ctx.Done()); err != nil {
 		return err
 	}
+	<-followed
 	stopped := make(chan struct{})
 	go func() {
 		err = p.stop()
@@ -101,6 +132,8 @@ type process struct {
 	metrics  *metrics
 	store    *badger.Store
 	listener net.Listener
+	base     string  // where this process reaches itself
+	declared inForce // gateways and routes, which a reload changes; all else is cfg's
 	client   *egress.Client
 	tree     *actors.Tree
 	server   *httpapi.Server
@@ -121,8 +154,8 @@ func (p *process) start(o runOptions) (err error) {
 	if err := p.checkAudience(); err != nil {
 		return err
 	}
-	base := ownAddress(p.cfg.HTTP.Host, p.listener.Addr().(*net.TCPAddr).Port)
-	gateways, mistakes := newCatalog(p.cfg, base)
+	p.base = ownAddress(p.cfg.HTTP.Host, p.listener.Addr().(*net.TCPAddr).Port)
+	gateways, mistakes := newCatalog(p.cfg, p.base, nil)
 	for _, m := range mistakes {
 		p.log.Error("a gateway cannot be used, its messages are parked", "key", m.Path, "problem", m.Problem)
 	}
@@ -130,26 +163,30 @@ func (p *process) start(o runOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	p.client = egress.New(egress.Options{Version: version})
+	p.declared.Store(&snapshot{gateways: gateways, routes: routes})
+	p.client = egress.New(egress.Options{Version: version, MaxConns: p.cfg.Delivery.MaxInFlight})
 	options := actors.Options{
-		Store:     p.store,
-		Define:    gateways.define(p.client),
-		Failed:    tell(p.failed),
-		Logger:    p.log,
-		Attempted: p.metrics.attempted,
-		Restarted: p.metrics.restarted,
-		Fault:     o.fault,
+		Store:       p.store,
+		Define:      p.declared.define(p.client),
+		MaxInFlight: p.cfg.Delivery.MaxInFlight,
+		Retention:   data.Retention(p.cfg.Storage.Retention),
+		Failed:      tell(p.failed),
+		Logger:      p.log,
+		Attempted:   p.metrics.attempted,
+		Pruned:      p.metrics.deleted,
+		Restarted:   p.metrics.restarted,
+		Fault:       o.fault,
 	}
 	if p.cfg.Propagator.Enabled {
-		if options.Ticker, err = tickerOptions(p.cfg, base, p.log, p.metrics.propagated); err != nil {
+		if options.Ticker, err = tickerOptions(p.cfg, p.base, p.log, p.metrics.propagated); err != nil {
 			return err
 		}
 	}
-	p.metrics.watch(p.store)
+	p.metrics.watch(p.store, &p.declared)
 	// The tree's client does not exist before the tree, and the tree's lanes and
 	// ticker reach our own server, which waits in the listener's queue till then.
 	p.tree = actors.Start(options)
-	if p.server, err = httpapi.New(p.httpOptions(gateways, routes)); err != nil {
+	if p.server, err = httpapi.New(p.httpOptions()); err != nil {
 		p.tree.Stop()
 		return err
 	}
@@ -159,6 +196,11 @@ func (p *process) start(o runOptions) (err error) {
 		}
 	}()
 	p.announce()
+	p.metrics.applied()
+	// What a reload replaces is in declared, and need not be kept twice.
+	own := *p.cfg
+	own.Gateways, own.Routes = nil, nil
+	p.cfg = &own
 	return nil
 }
 
@@ -172,7 +214,7 @@ func (p *process) checkAudience() error {
 	return config.Mistakes{{Path: "http.host", Problem: "leads beyond loopback; declare http.keys, or set http.allow_anonymous"}}
 }
 
-func (p *process) httpOptions(gateways *catalog, routes []route) httpapi.Options {
+func (p *process) httpOptions() httpapi.Options {
 	keys := make([]httpapi.Key, len(p.cfg.HTTP.Keys))
 	for i, k := range p.cfg.HTTP.Keys {
 		keys[i] = httpapi.Key{Name: k.Name, Secret: k.Secret.Value()}
@@ -180,9 +222,11 @@ func (p *process) httpOptions(gateways *catalog, routes []route) httpapi.Options
 	return httpapi.Options{
 		Saver:     p.tree.Persister,
 		Canceller: p.tree.Persister,
+		Resender:  p.tree.Persister,
+		Pauser:    p.tree.Persister,
 		Reader:    p.store,
-		Gateways:  gateways,
-		Route:     router(routes),
+		Gateways:  &p.declared,
+		Routes:    p.declared.route,
 		Accepting: p.accepting,
 		Ready:     p.ready,
 		Observe:   p.metrics.answered,
@@ -223,8 +267,9 @@ func (p *process) ready() []string {
 
 func (p *process) announce() {
 	at := p.listener.Addr().(*net.TCPAddr)
-	p.log.Info("listening", "url", ownAddress(p.cfg.HTTP.Host, at.Port),
+	p.log.Info("listening", "url", p.base,
 		"store", p.cfg.Storage.Path, "gateways", len(p.cfg.Gateways), "routes", len(p.cfg.Routes), "version", version)
+	p.checkDescriptors()
 	if len(p.cfg.HTTP.Keys) == 0 && !at.IP.IsLoopback() {
 		p.log.Warn("anybody who reaches this address may send and read: http.allow_anonymous is set and there are no http.keys")
 	}

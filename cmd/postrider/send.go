@@ -1,26 +1,18 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"os"
-	"strings"
-	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/spf13/cobra"
 
-	"github.com/postrider/postrider/config"
 	"github.com/postrider/postrider/http/dialect"
 )
 
-// sendTimeout bounds the send command.
-const sendTimeout = 30 * time.Second
-
 func sendCommand() *cobra.Command {
-	var gateway, server, keyFile, idempotency string
+	var gateway, idempotency string
+	var to remote
 	c := &cobra.Command{
 		Use:   "send -g GATEWAY TEXT",
 		Short: "Hand a message to a running server",
@@ -36,31 +28,17 @@ func sendCommand() *cobra.Command {
 			if gateway == "" {
 				return usageError{errors.New("send needs a gateway: -g NAME")}
 			}
-			key, err := readKey(keyFile)
+			p, err := to.poster("/send_message")
 			if err != nil {
 				return err
 			}
-			p := newPoster(strings.TrimSuffix(server, "/")+"/send_message", key)
 			return send(c, p, gateway, args[0], idempotency)
 		},
 	}
-	standard := config.Default().HTTP
 	c.Flags().StringVarP(&gateway, "gateway", "g", "", "name of the gateway")
-	c.Flags().StringVar(&server, "server", ownAddress(standard.Host, standard.Port), "address of the server")
-	c.Flags().StringVar(&keyFile, "key-file", "", "file that holds the API key; without it POSTRIDER_KEY is used")
+	to.flags(c)
 	c.Flags().StringVar(&idempotency, "idempotency-key", "", "makes it safe to repeat the command")
 	return c
-}
-
-func readKey(file string) (string, error) {
-	if file == "" {
-		return os.Getenv("POSTRIDER_KEY"), nil
-	}
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return "", usageError{fmt.Errorf("read the API key: %w", err)}
-	}
-	return string(bytes.TrimSpace(b)), nil
 }
 
 func send(c *cobra.Command, p *poster, gateway, text, idempotency string) error {
@@ -76,23 +54,19 @@ func send(c *cobra.Command, p *poster, gateway, text, idempotency string) error 
 	if idempotency != "" {
 		headers = []dialect.HeaderField{{Name: "Idempotency-Key", Value: idempotency}}
 	}
-	ctx, cancel := context.WithTimeout(c.Context(), sendTimeout)
-	defer cancel()
-	status, answer, err := p.post(ctx, body, headers...)
-	switch {
-	case errors.Is(err, errUnsendable):
-		return usageError{err}
-	case errors.Is(err, errUnreached):
-		return fmt.Errorf("%w; is it running?", err)
-	case err != nil:
-		return fmt.Errorf("%w; with --idempotency-key the command can be repeated", err)
-	case status/100 != 2:
-		return fmt.Errorf("the server refused the message with %d: %s", status, summary(answer))
+	answer, err := p.call(c.Context(), body, "with --idempotency-key the command can be repeated", headers...)
+	if err != nil {
+		return err
 	}
+	return printID(c, answer)
+}
+
+// printID prints the id that a message was given.
+func printID(c *cobra.Command, answer []byte) error {
 	line := summary(answer)
 	if line == notOurs {
-		return errors.New("what answered is not Postrider: the message is not accepted")
+		return errNotOurs
 	}
-	_, err = fmt.Fprintln(c.OutOrStdout(), line)
+	_, err := fmt.Fprintln(c.OutOrStdout(), line)
 	return err
 }

@@ -2,6 +2,7 @@ package badger
 
 import (
 	"errors"
+	"time"
 
 	"github.com/postrider/postrider/data"
 )
@@ -12,45 +13,21 @@ const maxFlying = 8192
 
 // Apply commits the batch and fills in its answers. The whole of it is on disk
 // when Apply returns nil. A large batch takes several transactions, but a Save, a
-// Settle or a Cancel is never half done. After an error, a [data.ErrStorage],
+// Resend, a Settle or a Cancel is never half done. After an error, a [data.ErrStorage],
 // nobody knows which parts are stored and the store takes nothing more.
 func (s *Store) Apply(b *data.Batch) error {
 	if err := s.Err(); err != nil {
 		return err
 	}
-	if len(b.Saves) > 0 {
+	if len(b.Saves)+len(b.Resends) > 0 {
 		s.watchSpace()
 	}
-	if err := s.apply(b); err != nil {
+	began := time.Now()
+	defer func() { s.busy.Add(int64(time.Since(began))) }()
+	if err := s.newWriter().apply(b); err != nil {
 		return s.fail(err)
 	}
 	return nil
-}
-
-func (s *Store) apply(b *data.Batch) error {
-	w := &writer{s: s, t: s.begin()}
-	defer func() { w.t.txn.Discard() }()
-	for _, o := range b.Settles {
-		if err := w.settle(o); err != nil {
-			return err
-		}
-	}
-	for _, o := range b.Begins {
-		if err := w.beginAttempts(o); err != nil {
-			return err
-		}
-	}
-	for _, o := range b.Cancels {
-		if err := w.cancel(o); err != nil {
-			return err
-		}
-	}
-	for _, o := range b.Saves {
-		if err := w.save(o); err != nil {
-			return err
-		}
-	}
-	return w.t.commit()
 }
 
 // writer puts the operations of a batch into transactions: each into the one in
@@ -58,6 +35,45 @@ func (s *Store) apply(b *data.Batch) error {
 type writer struct {
 	s *Store
 	t *transaction
+}
+
+func (s *Store) newWriter() *writer { return &writer{s: s, t: s.begin()} }
+
+func (w *writer) apply(b *data.Batch) error {
+	defer func() { w.t.txn.Discard() }()
+	err := each(b.Settles, w.settle)
+	if err == nil {
+		err = each(b.Pauses, w.pause)
+	}
+	if err == nil {
+		err = each(b.Begins, w.beginAttempts)
+	}
+	if err == nil {
+		err = each(b.Cancels, w.cancel)
+	}
+	if err == nil {
+		err = each(b.Resends, w.resend)
+	}
+	if err == nil {
+		err = each(b.Saves, w.save)
+	}
+	if err == nil && b.Prune != nil {
+		err = w.prune(b.Prune)
+	}
+	if err != nil {
+		return err
+	}
+	return w.t.commit()
+}
+
+// each applies operations in their order until one fails.
+func each[T any](operations []*T, apply func(*T) error) error {
+	for _, o := range operations {
+		if err := apply(o); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // room makes room for an operation of the price that a transaction asks for it.
@@ -100,11 +116,30 @@ func (w *writer) settle(o *data.Settle) error {
 	return w.t.settle(o)
 }
 
+// pause makes the lane when there is none: a gateway can be paused before it gets
+// its first message.
+func (w *writer) pause(o *data.Pause) error {
+	if l := w.s.lane(o.Gateway); l == nil && !o.Paused || l != nil && l.paused == o.Paused {
+		return nil
+	}
+	if err := w.must(func(t *transaction) cost { return t.lanePrice(o.Gateway) }); err != nil {
+		return err
+	}
+	l := w.s.laneOf(o.Gateway)
+	w.t.touch(l)
+	l.paused = o.Paused
+	return nil
+}
+
 // beginAttempts grants what may be sent of the claims.
 func (w *writer) beginAttempts(o *data.Begin) error {
-	o.Granted = nil
+	o.Granted, o.Closed = nil, data.Closed{}
 	l := w.s.lane(o.Gateway)
 	if l == nil {
+		return nil
+	}
+	if l.closed(w.t.marker.time) {
+		o.Closed = data.Closed{Paused: l.paused, Held: l.held}
 		return nil
 	}
 	for _, c := range o.Claims {
@@ -130,9 +165,9 @@ func (w *writer) cancel(o *data.Cancel) error {
 		o.Err = data.ErrNotFound
 		return nil
 	}
-	l := w.s.laneNumbered(m.lane)
-	if l == nil {
-		return damaged(messageKey(o.ID), "names a lane that is not there")
+	l, err := w.s.laneOfMessage(m)
+	if err != nil {
+		return err
 	}
 	err = w.must(func(t *transaction) cost {
 		return t.lanePrice(l.gateway).plus(cost{entries: 3, bytes: 3*entryBytes + messageBytes + m.stateBytes()})

@@ -56,6 +56,25 @@ func readText(txn *badger.Txn, m *message) error {
 	})
 }
 
+// readResent finds out whether a dead letter was sent again.
+func readResent(txn *badger.Txn, m *message) error {
+	if !m.State.Dead() {
+		return nil
+	}
+	k := resentKey(m.ID)
+	item, err := txn.Get(k)
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read what message %s was sent again as: %w", m.ID, err)
+	}
+	return item.Value(func(v []byte) error {
+		m.ResentAs, err = decodeResent(k, v)
+		return err
+	})
+}
+
 func (t *transaction) storeMessage(m *message) error {
 	k := messageKey(m.ID)
 	return t.set(k, m.encode(k))
@@ -68,7 +87,7 @@ func (t *transaction) claim(o *data.Begin, l *lane, c data.Claim) error {
 		return err
 	}
 	if m == nil {
-		return damaged(messageKey(c.Ref.ID), "is missing, a queue names it")
+		return t.checkGone(l, c.Ref)
 	}
 	if m.lane != l.number {
 		return nil
@@ -95,6 +114,24 @@ func (t *transaction) claim(o *data.Begin, l *lane, c data.Claim) error {
 	return t.passReady(l, c.Ref)
 }
 
+// checkGone is called for a reference to a message that is not there. It ended, was
+// kept for its time and deleted; a lane may hold a reference for longer. But what a
+// queue still names must be there.
+func (t *transaction) checkGone(l *lane, r data.Ref) error {
+	named := r.ID >= l.ready
+	if r.Run == 0 {
+		_, err := t.txn.Get(waitingKey(l.number, place{r.Due, r.ID}))
+		if err != nil && !errors.Is(err, badger.ErrKeyNotFound) {
+			return fmt.Errorf("look for message %s in its queue: %w", r.ID, err)
+		}
+		named = err == nil
+	}
+	if named {
+		return damaged(messageKey(r.ID), "is missing, a queue names it")
+	}
+	return nil
+}
+
 func grant(l *lane, m *message, c data.Claim, began data.StoreTime) data.Granted {
 	g := data.Granted{Message: m.Message, Number: c.Ref.Number, Began: began}
 	g.Message.Gateway = l.gateway
@@ -113,8 +150,7 @@ func (t *transaction) giveUp(l *lane, m *message) error {
 		return err
 	}
 	l.move(data.Waiting, data.Failed)
-	c := t.touch(l)
-	c.done[data.Failed] = append(c.done[data.Failed], m.ID)
+	t.end(l, data.Failed, m.ID)
 	return t.storeMessage(m)
 }
 
@@ -133,6 +169,7 @@ func (t *transaction) beginAttempt(l *lane, m *message, c data.Claim) error {
 	}
 	t.touch(l)
 	l.move(from, data.Sending)
+	l.began = t.marker.time
 	l.flying = append(l.flying, data.InFlight{
 		ID: m.ID, Number: c.Ref.Number, Began: t.marker.time, BeganAt: t.marker.wall, Policy: c.Policy,
 	})
@@ -212,9 +249,11 @@ func (t *transaction) settle(o *data.Settle) error {
 		return nil
 	}
 	o.Next = next
-	c := t.touch(l)
+	t.touch(l)
 	l.land(o.ID)
-	l.last = a
+	if a.Outcome != data.OutcomeWithdrawn {
+		l.settled(a, f.Policy)
+	}
 	delete(t.s.flights, o.ID)
 	if next.State == data.Waiting {
 		l.await(place{next.Due, m.ID})
@@ -227,7 +266,7 @@ func (t *transaction) settle(o *data.Settle) error {
 		k := waitingKey(l.number, place{m.Due, m.ID})
 		return t.set(k, encodeNumber(k, m.NextNumber()))
 	}
-	c.done[next.State] = append(c.done[next.State], m.ID)
+	t.end(l, next.State, m.ID)
 	return nil
 }
 
@@ -245,9 +284,8 @@ func (t *transaction) cancel(o *data.Cancel, l *lane, m *message) error {
 			return err
 		}
 	}
-	c := t.touch(l)
 	l.move(from, data.Cancelled)
-	c.done[data.Cancelled] = append(c.done[data.Cancelled], m.ID)
+	t.end(l, data.Cancelled, m.ID)
 	if err := readText(t.txn, m); err != nil {
 		return err
 	}

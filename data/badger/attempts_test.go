@@ -314,7 +314,7 @@ func TestLanesWithAlikeNames(t *testing.T) {
 		if got := idsOf(k.ready(g, 0, 100), refID); !slices.Equal(got, ids) {
 			t.Errorf("the queue of %s is %v; want %v", g, got, ids)
 		}
-		if got := idsOf(k.every(data.MessageQuery{Gateway: g, State: data.Queued, Limit: 3}), messageID); !slices.Equal(got, ids) {
+		if got := idsOf(k.every(data.MessageQuery{Gateway: g, States: []data.State{data.Queued}, Limit: 3}), messageID); !slices.Equal(got, ids) {
 			t.Errorf("the messages of %s are %v; want %v", g, got, ids)
 		}
 		if l := k.lane(g); l.Counts[data.Queued] != 10 || l.Open() != 10 || l.Gateway != g {

@@ -98,7 +98,10 @@ func TestReadersBesideTheWriter(t *testing.T) {
 	var readers sync.WaitGroup
 	for _, read := range []func() error{
 		func() error { _, err := k.Lanes(); return err },
-		func() error { _, err := k.Messages(data.MessageQuery{State: data.Waiting, Limit: 50}); return err },
+		func() error {
+			_, err := k.Messages(data.MessageQuery{States: []data.State{data.Waiting}, Limit: 50})
+			return err
+		},
 		func() error { _, err := k.Messages(data.MessageQuery{Gateway: "gateway_1", Limit: 50}); return err },
 		func() error { _, err := k.Events(data.EventQuery{Limit: 50}); return err },
 		func() error { _, _, err := k.Ready("gateway_1", 0, 50); return err },

@@ -173,6 +173,7 @@ func (k *kept) cancel(id data.ID) *data.Cancel {
 var (
 	delivered = data.Result{Outcome: data.OutcomeDelivered, Status: 200}
 	refused   = data.Result{Outcome: data.OutcomeTemporary, Cause: data.CauseStatus, Status: 503}
+	unreached = data.Result{Outcome: data.OutcomeTemporary, Cause: data.CauseRefused}
 	permanent = data.Result{Outcome: data.OutcomePermanent, Cause: data.CauseStatus, Status: 410}
 )
 

@@ -13,11 +13,13 @@ import (
 //	e last(8)                          the events of one commit, under their last id
 //	m id(8)                            a message: its state, and its text if short
 //	t id(8)                            the text of a message, if long; never changes
+//	s id(8)                            which message a dead letter was sent again as
 //	l lane(4)                          a lane
 //	r lane(4) last(8)                  placement: a run of queued messages, under its last id
 //	w lane(4) due(8) id(8)             placement: a waiting message
 //	d lane(4) state(1) time(8)         placement: the messages that ended so in one commit
 //	i key(32)                          an idempotency key
+//	z                                  padding, see fillMemtable
 //
 // Keyed by their last id, events and runs are found by one forward seek from
 // any id inside them.
@@ -26,11 +28,13 @@ const (
 	prefixEvents  = 'e'
 	prefixMessage = 'm'
 	prefixText    = 't'
+	prefixResent  = 's'
 	prefixLane    = 'l'
 	prefixRun     = 'r'
 	prefixWaiting = 'w'
 	prefixDone    = 'd'
 	prefixKey     = 'i'
+	prefixPadding = 'z'
 )
 
 func markerKey(slot uint32) []byte {
@@ -42,6 +46,8 @@ func eventsKey(last data.ID) []byte { return appendID(key(prefixEvents, 8), last
 func messageKey(id data.ID) []byte { return appendID(key(prefixMessage, 8), id) }
 
 func textKey(id data.ID) []byte { return appendID(key(prefixText, 8), id) }
+
+func resentKey(id data.ID) []byte { return appendID(key(prefixResent, 8), id) }
 
 func laneKey(lane uint32) []byte {
 	return binary.BigEndian.AppendUint32(key(prefixLane, 4), lane)
@@ -89,7 +95,7 @@ func parseLaneKey(k []byte) (lane uint32, ok bool) {
 	return binary.BigEndian.Uint32(k[1:]), true
 }
 
-// parseIDKey reads the id of an events, message or text key.
+// parseIDKey reads the id of an events, message, text or resent key.
 func parseIDKey(k []byte) (data.ID, bool) {
 	if len(k) != 9 {
 		return 0, false

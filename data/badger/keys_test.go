@@ -28,6 +28,7 @@ func FuzzKeys(f *testing.F) {
 			{"eventsKey", eventsKey(p.id), eventsKey(q.id), ids},
 			{"messageKey", messageKey(p.id), messageKey(q.id), ids},
 			{"textKey", textKey(p.id), textKey(q.id), ids},
+			{"resentKey", resentKey(p.id), resentKey(q.id), ids},
 			{"laneKey", laneKey(lane1), laneKey(lane2), lanes},
 			{"runKey", runKey(lane1, p.id), runKey(lane2, q.id), cmp.Or(lanes, ids)},
 			{"waitingKey", waitingKey(lane1, p), waitingKey(lane2, q), cmp.Or(lanes, dues, ids)},
@@ -57,7 +58,7 @@ func roundTrips(t *testing.T, lane uint32, p place, s data.State) {
 	if n, ok := parseLaneKey(laneKey(lane)); !ok || n != lane {
 		t.Errorf("parseLaneKey = %d, %v; want %d", n, ok, lane)
 	}
-	for _, k := range [][]byte{eventsKey(p.id), messageKey(p.id), textKey(p.id)} {
+	for _, k := range [][]byte{eventsKey(p.id), messageKey(p.id), textKey(p.id), resentKey(p.id)} {
 		if id, ok := parseIDKey(k); !ok || id != p.id {
 			t.Errorf("parseIDKey(%x) = %d, %v; want %d", k, id, ok, p.id)
 		}

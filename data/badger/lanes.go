@@ -22,6 +22,13 @@ func (s *Store) laneNumbered(n uint32) *lane {
 	return s.byNumber[n-1]
 }
 
+func (s *Store) laneOfMessage(m *message) (*lane, error) {
+	if l := s.laneNumbered(m.lane); l != nil {
+		return l, nil
+	}
+	return nil, damaged(messageKey(m.ID), "names a lane that is not there")
+}
+
 // laneOf returns the lane of a gateway and makes it if there is none. Numbers
 // are given in order and never again.
 func (s *Store) laneOf(gateway string) *lane {
@@ -41,6 +48,11 @@ func (s *Store) gateways() []*lane {
 	s.lanesMu.RLock()
 	defer s.lanesMu.RUnlock()
 	return slices.DeleteFunc(slices.Clone(s.byNumber), func(l *lane) bool { return l == nil })
+}
+
+// open is how many messages have an attempt to come or under way.
+func (l *lane) open() uint64 {
+	return l.counts[data.Queued] + l.counts[data.Sending] + l.counts[data.Waiting]
 }
 
 // move counts a message from one state to another.
@@ -72,6 +84,30 @@ func (l *lane) await(p place) {
 	}
 }
 
-func (l *lane) view() data.Lane {
-	return data.Lane{Gateway: l.gateway, Counts: l.counts, InFlight: slices.Clone(l.flying), Last: l.last}
+// settled takes note of an attempt that ended under a policy.
+func (l *lane) settled(a data.Attempt, p data.Policy) {
+	l.last = a
+	if until, asked := p.Hold(a); asked {
+		l.held = max(l.held, until)
+	}
+	if a.Outcome != data.OutcomeDelivered && a.Cause.Unreached() {
+		l.unreached++
+	} else {
+		l.unreached = 0
+	}
+}
+
+// closed reports whether no attempt may begin at a time.
+func (l *lane) closed(at data.StoreTime) bool { return l.paused || at < l.held }
+
+// view is a lane as it may be shown.
+func (s *Store) view(l *lane) data.Lane {
+	v := data.Lane{
+		Gateway: l.gateway, Counts: l.counts, InFlight: slices.Clone(l.flying), Last: l.last,
+		Began: l.began, Paused: l.paused, Held: l.held, Unreached: l.unreached,
+	}
+	if s.Now() < l.held {
+		v.HeldAt = s.clock.onWall(l.held)
+	}
+	return v
 }

@@ -17,6 +17,7 @@ func (l badgerLog) Warningf(format string, v ...any) {
 }
 
 func (l badgerLog) Infof(format string, v ...any) {
+	l.s.saidByFlatten(format)
 	l.s.options.Logger.Debug("storage engine", "says", fmt.Sprintf(format, v...))
 }
 

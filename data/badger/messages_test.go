@@ -54,7 +54,7 @@ func TestMessagesInEveryMode(t *testing.T) {
 		for _, g := range []string{"", "gateway_1", "gateway_10", "gateway_2"} {
 			for _, s := range append(data.AllStates(), 0) {
 				for _, limit := range []int{1, 3, 4, 100} {
-					q := data.MessageQuery{Gateway: g, State: s, Limit: limit}
+					q := data.MessageQuery{Gateway: g, States: []data.State{s}, Limit: limit}
 					checkQuery(t, k, q, want)
 				}
 			}
@@ -67,12 +67,16 @@ func TestMessagesInEveryMode(t *testing.T) {
 	}
 }
 
+func inState(q data.MessageQuery, s data.State) bool {
+	return len(q.States) == 0 || slices.Contains(q.States, s)
+}
+
 func checkQuery(t *testing.T, k *kept, q data.MessageQuery, want map[data.ID]data.Message) {
 	t.Helper()
 	seen := make(map[data.ID]bool)
 	for _, m := range k.every(q) {
 		w := want[m.ID]
-		if seen[m.ID] || q.Gateway != "" && m.Gateway != q.Gateway || q.State != 0 && m.State != q.State {
+		if seen[m.ID] || q.Gateway != "" && m.Gateway != q.Gateway || !inState(q, m.State) {
 			t.Errorf("Messages(%+v) gives %+v", q, m)
 		}
 		if fmt.Sprint(m) != fmt.Sprint(w) {
@@ -81,7 +85,7 @@ func checkQuery(t *testing.T, k *kept, q data.MessageQuery, want map[data.ID]dat
 		seen[m.ID] = true
 	}
 	for id, m := range want {
-		if !seen[id] && (q.Gateway == "" || m.Gateway == q.Gateway) && (q.State == 0 || m.State == q.State) {
+		if !seen[id] && (q.Gateway == "" || m.Gateway == q.Gateway) && inState(q, m.State) {
 			t.Errorf("Messages(%+v) misses %+v", q, m)
 		}
 	}
@@ -93,10 +97,10 @@ func TestMessagesInOrder(t *testing.T) {
 	if ids := idsOf(k.every(data.MessageQuery{Limit: 7}), messageID); !slices.IsSorted(ids) {
 		t.Errorf("all messages come as %v", ids)
 	}
-	if ids := idsOf(k.every(data.MessageQuery{Gateway: "gateway_1", State: data.Queued, Limit: 2}), messageID); !slices.IsSorted(ids) {
+	if ids := idsOf(k.every(data.MessageQuery{Gateway: "gateway_1", States: []data.State{data.Queued}, Limit: 2}), messageID); !slices.IsSorted(ids) {
 		t.Errorf("queued messages come as %v", ids)
 	}
-	waiting := k.every(data.MessageQuery{Gateway: "gateway_1", State: data.Waiting, Limit: 2})
+	waiting := k.every(data.MessageQuery{Gateway: "gateway_1", States: []data.State{data.Waiting}, Limit: 2})
 	if !slices.IsSortedFunc(waiting, func(a, b data.Message) int { return int(a.Due - b.Due) }) {
 		t.Error("waiting messages do not come in the order of their due times")
 	}
@@ -110,7 +114,7 @@ func TestCursorsOfOthers(t *testing.T) {
 		hex.EncodeToString([]byte("anything at all")),
 	}
 	for _, after := range garbage {
-		for _, q := range []data.MessageQuery{{}, {Gateway: "gateway_1"}, {State: data.Failed}} {
+		for _, q := range []data.MessageQuery{{}, {Gateway: "gateway_1"}, {States: []data.State{data.Failed}}} {
 			q.After, q.Limit = after, 5
 			if page, err := k.Messages(q); !errors.Is(err, data.ErrBadCursor) && (err != nil || len(page.Messages) > 5) {
 				t.Errorf("Messages(%+v) = %v", q, err)
@@ -127,7 +131,7 @@ func TestCursorsOfOthers(t *testing.T) {
 			for _, place := range []string{"", "00", "0000000000000003", "ffffffffffffffff", strings.Repeat("f", 32), strings.Repeat("0", 32), strings.Repeat("7", 48)} {
 				q := data.MessageQuery{Limit: 4, After: fmt.Sprintf("%08x%02x%s", lane, state, place)}
 				for _, q.Gateway = range []string{"", "gateway_2"} {
-					for _, q.State = range []data.State{0, data.Queued, data.Waiting, data.Failed} {
+					for _, q.States = range [][]data.State{nil, {data.Queued}, {data.Waiting}, {data.Failed}, data.DeadStates()} {
 						if _, err := k.Messages(q); err == nil {
 							k.every(q)
 						} else {

@@ -25,9 +25,13 @@ type model struct {
 	*kept
 	random   *rand.Rand
 	events   []data.Event
+	accepted []data.StoreTime // when each of the events was
 	messages map[data.ID]*data.Message
+	ended    map[data.ID]data.StoreTime // when a message may have ended at the latest
 	flying   map[data.ID]data.Granted
 	keys     map[[32]byte]*data.Save
+	lanes    map[string]*data.Lane // Last, Began, Held, Paused, Unreached
+	keep     data.Retention
 	gateways []string
 }
 
@@ -42,16 +46,23 @@ func TestStoreAgreesWithItsModel(t *testing.T) {
 				kept:     newKept(t),
 				random:   rand.New(rand.NewPCG(seed, 7)),
 				messages: make(map[data.ID]*data.Message),
+				ended:    make(map[data.ID]data.StoreTime),
 				flying:   make(map[data.ID]data.Granted),
 				keys:     make(map[[32]byte]*data.Save),
+				lanes:    make(map[string]*data.Lane),
+				keep:     data.Retention{Events: 20 * time.Minute, Delivered: 10 * time.Minute, Dead: 30 * time.Minute},
 				gateways: []string{"gateway_1", "gateway_10", "g", "gateway_2"},
 			}
-			for range 60 {
+			for _, g := range m.gateways {
+				m.lanes[g] = &data.Lane{Gateway: g}
+			}
+			for range 80 {
 				m.step()
 			}
 			m.compare()
 			m.finish()
 			m.restart()
+			m.empty()
 		})
 	}
 }
@@ -69,8 +80,13 @@ func (m *model) step() {
 	}
 	b := &data.Batch{}
 	m.addSettles(b)
+	m.addPauses(b)
 	m.addBegins(b)
 	m.addCancels(b)
+	m.addResends(b)
+	if m.chance(60) {
+		b.Prune = &data.Prune{Keep: m.keep, Limit: 1 + m.random.IntN(20)}
+	}
 	for range m.random.IntN(4) {
 		b.Saves = append(b.Saves, m.newSave())
 	}
@@ -96,6 +112,9 @@ func (m *model) newSave() *data.Save {
 	}
 	for range m.random.IntN(5) {
 		n := data.NewMessage{Gateway: m.gateways[m.random.IntN(len(m.gateways))], Text: m.text()}
+		if m.chance(30) {
+			n.MaxQueue = 1 + m.random.IntN(20)
+		}
 		if len(o.Events) > 0 {
 			n.Event = m.random.IntN(len(o.Events) + 1)
 		}
@@ -114,7 +133,10 @@ func (m *model) addSettles(b *data.Batch) {
 			continue
 		}
 		o := &data.Settle{Gateway: g.Message.Gateway, ID: id, Number: g.Number, Ended: m.Now()}
-		o.Result = []data.Result{delivered, refused, permanent, refused, {Outcome: data.OutcomeThrottled, Hint: 7 * time.Minute}}[m.random.IntN(5)]
+		o.Result = []data.Result{
+			delivered, refused, permanent, refused, delivered, unreached,
+			throttled(7 * time.Minute), withdrawn,
+		}[m.random.IntN(8)]
 		b.Settles = append(b.Settles, o)
 		if m.chance(10) { // a late one
 			late := *o
@@ -160,12 +182,35 @@ func (m *model) addCancels(b *data.Batch) {
 	}
 }
 
+func (m *model) addPauses(b *data.Batch) {
+	for _, g := range m.gateways {
+		if m.chance(10) {
+			b.Pauses = append(b.Pauses, &data.Pause{Gateway: g, Paused: m.chance(40)})
+		}
+	}
+}
+
+func (m *model) addResends(b *data.Batch) {
+	ids := m.sorted()
+	if len(ids) == 0 || m.chance(50) {
+		return
+	}
+	o := &data.Resend{}
+	for range m.random.IntN(10) {
+		o.IDs = append(o.IDs, ids[m.random.IntN(len(ids))]+data.ID(m.random.IntN(20)/19))
+	}
+	b.Resends = append(b.Resends, o)
+}
+
 // judge compares the answers with what the model says, in the order in which
 // Apply promises to take them.
 func (m *model) judge(b *data.Batch, wall time.Time) {
 	m.t.Helper()
 	for _, o := range b.Settles {
 		m.judgeSettle(o)
+	}
+	for _, o := range b.Pauses {
+		m.lanes[o.Gateway].Paused = o.Paused
 	}
 	for _, o := range b.Begins {
 		m.judgeBegin(o, wall)
@@ -175,8 +220,78 @@ func (m *model) judge(b *data.Batch, wall time.Time) {
 			m.t.Errorf("cancel of %s = %v; want %v", o.ID, o.Err, err)
 		}
 	}
+	for _, o := range b.Resends {
+		m.judgeResend(o, wall)
+	}
 	for _, o := range b.Saves {
 		m.judgeSave(o, wall)
+	}
+	for id, w := range m.messages {
+		if _, ok := m.ended[id]; !ok && w.State.Final() {
+			m.ended[id] = m.Now()
+		}
+	}
+	if b.Prune != nil {
+		m.judgePrune(b.Prune)
+	}
+}
+
+func (m *model) judgeResend(o *data.Resend, wall time.Time) {
+	m.t.Helper()
+	if o.Err != nil || len(o.Resent) != len(o.IDs) {
+		m.t.Fatalf("resend of %v = %v, %v", o.IDs, o.Resent, o.Err)
+	}
+	for i, r := range o.Resent {
+		want := data.Resent{Old: o.IDs[i], Err: data.ErrNotFound}
+		if old := m.messages[r.Old]; old != nil {
+			want = data.Resent{Old: r.Old, New: r.New, Gateway: old.Gateway, Err: old.Resend(r.New)}
+			if want.Err != nil {
+				want.New = old.ResentAs
+			}
+		}
+		if r != want {
+			m.t.Errorf("message %s is sent again as %+v; want %+v", r.Old, r, want)
+		}
+		if r.Err != nil {
+			continue
+		}
+		if m.messages[r.New] != nil {
+			m.t.Fatalf("id %s was given twice", r.New)
+		}
+		old := m.messages[r.Old]
+		m.messages[r.New] = &data.Message{
+			ID: r.New, Gateway: old.Gateway, Text: old.Text, Event: old.Event, ResendOf: r.Old, AcceptedAt: wall, State: data.Queued,
+		}
+	}
+}
+
+// judgePrune asks the store what is gone: it must be over its time. Whether all that
+// is over goes in the end is for empty to say.
+func (m *model) judgePrune(o *data.Prune) {
+	m.t.Helper()
+	gone := 0
+	for id, w := range m.messages {
+		if _, err := m.Message(id); err == nil {
+			continue
+		}
+		if at, ok := m.ended[id]; !ok || m.Now().Sub(at) < m.keep.Of(w.State) {
+			m.t.Fatalf("message %s is gone before its time: %+v", id, w)
+		}
+		delete(m.messages, id)
+		gone++
+	}
+	for len(m.events) > 0 {
+		if _, err := m.Event(m.events[0].ID); err == nil {
+			break
+		}
+		if m.Now().Sub(m.accepted[0]) < m.keep.Events {
+			m.t.Fatalf("event %s is gone before its time", m.events[0].ID)
+		}
+		m.events, m.accepted = m.events[1:], m.accepted[1:]
+		gone++
+	}
+	if o.Deleted != gone {
+		m.t.Errorf("%d records are gone; %d were deleted", gone, o.Deleted)
 	}
 }
 
@@ -193,6 +308,22 @@ func (m *model) judgeSettle(o *data.Settle) {
 		m.t.Errorf("settle of %s = %v, %v; want %v, %v", o.ID, o.Next, o.Err, next, err)
 	}
 	delete(m.flying, o.ID)
+	m.settled(o.Gateway, a)
+}
+
+// settled is what an attempt says about its lane.
+func (m *model) settled(gateway string, a data.Attempt) {
+	l := m.lanes[gateway]
+	if a.Outcome == data.OutcomeWithdrawn {
+		return
+	}
+	l.Last = a
+	until, _ := minute.Hold(a)
+	l.Held = max(l.Held, until)
+	l.Unreached++
+	if !a.Cause.Unreached() {
+		l.Unreached = 0
+	}
 }
 
 func (m *model) judgeBegin(o *data.Begin, wall time.Time) {
@@ -203,6 +334,7 @@ func (m *model) judgeBegin(o *data.Begin, wall time.Time) {
 		if len(granted) == 0 || granted[0].Message.ID != c.Ref.ID || granted[0].Number != c.Ref.Number {
 			opened, doubt := m.Resumed()
 			held := doubt && want.State == data.Waiting && m.Now() < opened.Add(minute.Interval)
+			held = held || m.closed(o.Gateway)
 			if probe := *want; !held && probe.Begin(c.Ref.Number, m.Now()) == nil {
 				m.t.Errorf("claim %+v of %+v is not granted", c, want)
 			}
@@ -213,12 +345,38 @@ func (m *model) judgeBegin(o *data.Begin, wall time.Time) {
 		if err := want.Begin(c.Ref.Number, g.Began); err != nil || g.Message.Text != want.Text || len(g.Message.Attempts) != len(want.Attempts) {
 			m.t.Errorf("claim %+v of %+v is granted as %+v: %v", c, want, g, err)
 		}
+		if m.closed(o.Gateway) {
+			m.t.Errorf("claim %+v is granted in a lane that is %+v", c, m.lanes[o.Gateway])
+		}
+		m.lanes[o.Gateway].Began = g.Began
 		g.Message.DueAt = wall // the model keeps here when it began for people
 		m.flying[c.Ref.ID] = g
 	}
 	if len(granted) > 0 {
 		m.t.Errorf("granted and not claimed: %+v", granted)
 	}
+}
+
+// closed reports whether a lane grants nothing.
+func (m *model) closed(gateway string) bool {
+	l := m.lanes[gateway]
+	return l.Paused || m.Now() < l.Held
+}
+
+// backlog reports whether a save would make a lane longer than it may be.
+func (m *model) backlog(o *data.Save) bool {
+	open := make(map[string]int)
+	for _, w := range m.messages {
+		if !w.State.Final() {
+			open[w.Gateway]++
+		}
+	}
+	for _, n := range o.Messages {
+		if open[n.Gateway]++; n.MaxQueue > 0 && open[n.Gateway] > n.MaxQueue {
+			return true
+		}
+	}
+	return false
 }
 
 func (m *model) judgeSave(o *data.Save, wall time.Time) {
@@ -235,6 +393,12 @@ func (m *model) judgeSave(o *data.Save, wall time.Time) {
 			}
 			return
 		}
+	}
+	if m.backlog(o) {
+		wantErr(m.t, "a save for a full lane", o.Err, data.ErrBacklog)
+		return
+	}
+	if o.Key != nil {
 		m.keys[o.Key.Key] = o
 	}
 	if o.Err != nil || o.Repeated {
@@ -242,6 +406,7 @@ func (m *model) judgeSave(o *data.Save, wall time.Time) {
 	}
 	for i, e := range o.Events {
 		m.events = append(m.events, data.Event{ID: o.First + data.ID(i), Type: e.Type, Payload: e.Payload, ReceivedAt: wall})
+		m.accepted = append(m.accepted, m.Now())
 	}
 	// Where the ids of the messages begin is answered only if there are no events.
 	first := o.First
@@ -298,7 +463,12 @@ func (m *model) restart() {
 		if err := m.messages[id].Settle(a, minute.After(a)); err != nil {
 			m.t.Fatal(err)
 		}
+		if m.messages[id].State.Final() {
+			m.ended[id] = m.Now()
+		}
 		delete(m.flying, id)
+		m.settled(g.Message.Gateway, a)
+		m.lanes[g.Message.Gateway].Last = data.Attempt{} // which of them was the last one is not said
 	}
 	m.compare()
 }
@@ -335,6 +505,11 @@ func (m *model) compare() {
 		if ignoreNotFound(err) != nil || l.Counts != *want {
 			m.t.Errorf("%s counts %v, %v; want %v", g, l.Counts, err, *want)
 		}
+		w := m.lanes[g]
+		same := l.Began == w.Began && l.Held == w.Held && l.Paused == w.Paused && l.Unreached == w.Unreached
+		if !same || l.HeldAt.IsZero() == (m.Now() < l.Held) || w.Last.Number > 0 && l.Last.Number != w.Last.Number {
+			m.t.Errorf("%s is %+v; want %+v", g, l, w)
+		}
 	}
 }
 
@@ -344,6 +519,9 @@ func (m *model) finish() {
 	m.t.Helper()
 	for range 200 {
 		b := &data.Batch{}
+		for _, g := range m.gateways {
+			b.Pauses = append(b.Pauses, &data.Pause{Gateway: g})
+		}
 		for _, id := range m.sorted() {
 			if g, ok := m.flying[id]; ok {
 				b.Settles = append(b.Settles, &data.Settle{Gateway: g.Message.Gateway, ID: id, Number: g.Number, Ended: m.Now(), Result: delivered})
@@ -366,4 +544,20 @@ func (m *model) finish() {
 			m.t.Errorf("message %s never ended: %+v", w.ID, w)
 		}
 	}
+}
+
+// empty lets the time of everything pass: then nothing may be left.
+func (m *model) empty() {
+	m.t.Helper()
+	m.machine().pass(time.Hour)
+	for range 10_000 {
+		o := &data.Prune{Keep: m.keep, Limit: 7}
+		m.apply(&data.Batch{Prune: o})
+		m.verify()
+		if o.Next > m.Now() {
+			break
+		}
+	}
+	m.messages, m.events = nil, nil
+	m.compare()
 }

@@ -11,10 +11,12 @@ const (
 	messageBytes   = 64  // a message without text and attempts, and its id in a run
 	attemptBytes   = 64  // an attempt that ended
 	inFlightBytes  = 64  // an attempt under way
-	laneBytes      = 272 // a lane without its name and attempts under way, and its run
+	laneBytes      = 384 // a lane without its name and attempts under way, and its run
 	eventBytes     = 16  // an event without type and payload
 	keyBytes       = 64  // an idempotency key
+	resentBytes    = 32  // what a dead letter was sent again as, in both their records
 	markerBytes    = 160
+	maxID          = 10 // an id in a run or a group
 	maxEventsValue = 256 << 10
 )
 
@@ -68,6 +70,23 @@ func (t *transaction) savePrice(o *data.Save) cost {
 		}
 	}
 	return c
+}
+
+// resendPrice covers what the text of a dead letter adds to a transaction when it
+// is sent again.
+func resendPrice(text int) cost {
+	c := cost{entries: 2, bytes: 2*entryBytes + messageBytes + resentBytes + text}
+	if text > inlineText {
+		c = c.plus(cost{entries: 1, bytes: entryBytes})
+	}
+	return c
+}
+
+// prunePrice covers n messages that go, each with its text and what it was sent
+// again as, or the run that named it, and what is left of their group. Those that
+// stay are in a new group.
+func prunePrice(n, group int) cost {
+	return cost{entries: 3*n + 2, bytes: (3*n+2)*entryBytes + 2*group + maxID}
 }
 
 // maxAttempts is how many attempts a message can have.

@@ -1,6 +1,7 @@
 package badger
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/dgraph-io/badger/v4"
@@ -47,7 +48,8 @@ func (s *Store) Event(id data.ID) (data.Event, error) {
 func (s *Store) Events(q data.EventQuery) (data.EventPage, error) {
 	page := data.EventPage{Next: q.After}
 	examined, size := 0, 0
-	err := s.scan([]byte{prefixEvents}, eventsKey(behind(q.After)), func(k, v []byte) error {
+	from := max(behind(q.After), data.ID(s.firstEvent.Load())) // not past all that was deleted
+	err := s.scan([]byte{prefixEvents}, eventsKey(from), func(k, v []byte) error {
 		g, err := decodeEvents(k, v)
 		if err != nil {
 			return err
@@ -87,8 +89,11 @@ func (s *Store) Message(id data.ID) (data.Message, error) {
 		if m == nil {
 			return data.ErrNotFound
 		}
-		found, err = s.newReader(txn).complete(m)
-		return err
+		if err := errors.Join(s.newReader(txn).complete(m), readText(txn, m)); err != nil {
+			return err
+		}
+		found = m.Message
+		return nil
 	})
 	if err != nil {
 		return data.Message{}, fmt.Errorf("read message: %w", err)
@@ -107,7 +112,7 @@ func (s *Store) Lane(gateway string) (data.Lane, error) {
 	err := s.db.View(func(txn *badger.Txn) error {
 		stored, err := s.newReader(txn).lane(l.number)
 		if err == nil {
-			found = stored.view()
+			found = s.view(stored)
 		}
 		return err
 	})
@@ -123,7 +128,7 @@ func (s *Store) Lanes() ([]data.Lane, error) {
 	err := s.scan([]byte{prefixLane}, nil, func(k, v []byte) error {
 		l, err := decodeLane(k, v)
 		if err == nil {
-			found = append(found, l.view())
+			found = append(found, s.view(l))
 		}
 		return err
 	})

@@ -45,15 +45,12 @@ func (r *reader) lane(number uint32) (*lane, error) {
 	return l, nil
 }
 
-// complete turns a stored message into the whole of it: with its text, its
-// gateway, and the attempt under way.
-func (r *reader) complete(m *message) (data.Message, error) {
+// complete turns a stored message into the whole of it, but for a long text: with
+// its gateway, the attempt under way, and what it was sent again as.
+func (r *reader) complete(m *message) error {
 	l, err := r.lane(m.lane)
 	if err != nil {
-		return data.Message{}, err
-	}
-	if err := readText(r.txn, m); err != nil {
-		return data.Message{}, err
+		return err
 	}
 	m.Gateway = l.gateway
 	if f, ok := l.flight(m.ID); ok {
@@ -63,7 +60,7 @@ func (r *reader) complete(m *message) (data.Message, error) {
 	if m.State == data.Waiting {
 		m.DueAt = r.s.clock.onWall(m.Due)
 	}
-	return m.Message, nil
+	return readResent(r.txn, m)
 }
 
 // Messages returns a page of messages.
@@ -72,10 +69,10 @@ func (s *Store) Messages(q data.MessageQuery) (data.MessagePage, error) {
 	if err != nil {
 		return data.MessagePage{}, err
 	}
-	p := &pager{query: q, state: q.State}
+	p := &pager{query: q}
 	err = s.db.View(func(txn *badger.Txn) error {
 		p.reader = s.newReader(txn)
-		if q.Gateway == "" && q.State == 0 {
+		if q.Gateway == "" && len(q.States) == 0 {
 			return p.all(at)
 		}
 		return p.queues(at)
@@ -91,7 +88,6 @@ func (s *Store) Messages(q data.MessageQuery) (data.MessagePage, error) {
 type pager struct {
 	*reader
 	query    data.MessageQuery
-	state    data.State
 	page     data.MessagePage
 	size     int
 	examined int
@@ -131,9 +127,23 @@ func (p *pager) full(c cursor) bool {
 	return true
 }
 
-func (p *pager) add(m data.Message) {
-	p.size += len(m.Text)
-	p.page.Messages = append(p.page.Messages, m)
+// add adds a message if it is what the query asks for. A state of 0 stands for all.
+func (p *pager) add(m *message, state data.State) error {
+	if err := p.complete(m); err != nil {
+		return err
+	}
+	switch {
+	case state != 0 && m.State != state:
+	case p.query.Cause != data.CauseNone && m.Cause() != p.query.Cause:
+	case p.query.Unsent && m.ResentAs != 0:
+	default:
+		if err := readText(p.txn, m); err != nil {
+			return err
+		}
+		p.size += len(m.Text)
+		p.page.Messages = append(p.page.Messages, m.Message)
+	}
+	return nil
 }
 
 // all goes through the messages in the order of their ids.
@@ -154,13 +164,8 @@ func (p *pager) all(at cursor) error {
 		if err != nil {
 			return err
 		}
-		whole, err := p.complete(m)
-		if err != nil {
-			return err
-		}
-		p.add(whole)
 		at.place = slices.Clone(k[1:])
-		return nil
+		return p.add(m, 0)
 	})
 }
 
@@ -175,8 +180,8 @@ func (p *pager) queues(at cursor) error {
 		lanes = []*lane{l}
 	}
 	states := data.AllStates()
-	if p.state != 0 {
-		states = []data.State{p.state}
+	if len(p.query.States) > 0 {
+		states = slices.DeleteFunc(states, func(s data.State) bool { return !slices.Contains(p.query.States, s) })
 	}
 	for _, known := range lanes {
 		if known.number < at.lane {
@@ -226,11 +231,7 @@ func (p *pager) take(id data.ID, state data.State) error {
 	if m == nil {
 		return damaged(messageKey(id), "is missing, a queue names it")
 	}
-	whole, err := p.complete(m)
-	if err == nil && whole.State == state {
-		p.add(whole)
-	}
-	return err
+	return p.add(m, state)
 }
 
 func (p *pager) queued(l *lane, at cursor) error {
@@ -300,7 +301,7 @@ func (p *pager) waiting(l *lane, at cursor) error {
 // ended goes through the messages that ended in the section's state, in the
 // order of their end. A place is the commit's time and the last id of it.
 func (p *pager) ended(l *lane, at cursor) error {
-	var resumeAt data.StoreTime
+	resumeAt := l.oldest[at.state]
 	var after data.ID
 	if len(at.place) == 16 {
 		resumeAt = parseTime(at.place)

@@ -24,8 +24,11 @@ func (s *Store) rebuild() error {
 			flying[f.ID] = true
 		}
 		clear(l.counts[:])
+		clear(l.oldest[:])
 		l.ready, l.head = 0, place{}
 	}
+	s.delivered, s.dead = nil, nil
+	s.newest.events = 0
 	found := make(map[data.ID]bool)
 	var after data.ID
 	for {
@@ -42,6 +45,9 @@ func (s *Store) rebuild() error {
 		}
 	}
 	if err := s.forgetFlights(found); err != nil {
+		return err
+	}
+	if err := s.forgetResent(); err != nil {
 		return err
 	}
 	// The marker of a last commit, which there is also when nothing was changed.
@@ -89,9 +95,9 @@ func (s *Store) messagesAfter(after data.ID) (page []*message, err error) {
 func (s *Store) placeAgain(page []*message, flying, found map[data.ID]bool) error {
 	t := s.begin()
 	for _, m := range page {
-		l := s.laneNumbered(m.lane)
-		if l == nil {
-			return damaged(messageKey(m.ID), "names a lane that is not there")
+		l, err := s.laneOfMessage(m)
+		if err != nil {
+			return err
 		}
 		c := t.touch(l)
 		switch {
@@ -99,6 +105,9 @@ func (s *Store) placeAgain(page []*message, flying, found map[data.ID]bool) erro
 			found[m.ID] = true
 			l.move(0, data.Sending)
 		case m.State == data.Queued:
+			if l.counts[data.Queued] == 0 {
+				l.ready = m.ID
+			}
 			l.move(0, data.Queued)
 			c.run = append(c.run, m.ID)
 		case m.State == data.Waiting:
@@ -110,7 +119,7 @@ func (s *Store) placeAgain(page []*message, flying, found map[data.ID]bool) erro
 			}
 		default:
 			l.move(0, m.State)
-			c.done[m.State] = append(c.done[m.State], m.ID)
+			t.end(l, m.State, m.ID)
 		}
 	}
 	return t.commit()
@@ -130,4 +139,37 @@ func (s *Store) forgetFlights(found map[data.ID]bool) error {
 		}
 	}
 	return nil
+}
+
+// forgetResent drops what tells of messages that are no dead letters, or lost.
+func (s *Store) forgetResent() error {
+	var from []byte
+	for {
+		t := s.begin()
+		looked := 0
+		err := scan(t.txn, []byte{prefixResent}, from, func(k, _ []byte) error {
+			from = slices.Clone(k)
+			if looked++; looked > rebuildStep {
+				return errEnough
+			}
+			id, ok := parseIDKey(k)
+			if !ok {
+				return t.delete(from)
+			}
+			m, err := readMessage(t.txn, id)
+			if err == nil && (m == nil || !m.State.Dead()) {
+				err = t.delete(from)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if err := t.commit(); err != nil {
+			return err
+		}
+		if looked <= rebuildStep {
+			return nil
+		}
+	}
 }

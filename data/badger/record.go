@@ -65,6 +65,10 @@ func appendUint(b []byte, tag protowire.Number, n uint64) []byte {
 	return protowire.AppendVarint(protowire.AppendTag(b, tag, protowire.VarintType), n)
 }
 
+func appendBool(b []byte, tag protowire.Number, v bool) []byte {
+	return appendUint(b, tag, protowire.EncodeBool(v))
+}
+
 func appendBytes(b []byte, tag protowire.Number, v []byte) []byte {
 	return protowire.AppendBytes(protowire.AppendTag(b, tag, protowire.BytesType), v)
 }

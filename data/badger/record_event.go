@@ -12,7 +12,8 @@ import (
 // follow each other up to last.
 type eventGroup struct {
 	first    data.ID
-	received time.Time
+	time     data.StoreTime // of the commit
+	received time.Time      // the same for people
 	count    int
 	packed   []byte // type and payload of each, length-prefixed
 }
@@ -28,6 +29,7 @@ func (g eventGroup) encode(key []byte) []byte {
 	b = appendUint(b, 1, uint64(g.count))
 	b = appendUint(b, 2, uint64(g.received.UnixMilli()))
 	b = appendBytes(b, 3, g.packed)
+	b = appendUint(b, 4, uint64(g.time))
 	return seal(key, b)
 }
 
@@ -45,6 +47,8 @@ func decodeEvents(key, value []byte) (g eventGroup, err error) {
 			g.received = wall(n)
 		case 3:
 			g.packed = b
+		case 4:
+			g.time = data.StoreTime(n)
 		}
 		return nil
 	})

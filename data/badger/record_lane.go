@@ -18,7 +18,15 @@ type lane struct {
 	head    place   // no waiting message has a place before it
 	flying  []data.InFlight
 	last    data.Attempt
-	change  *change // of the transaction in the making; not stored
+	began   data.StoreTime // when the newest attempt began
+	held    data.StoreTime // no attempt before this
+	paused  bool
+	// unreached is how many attempts in a row ended without a connection.
+	unreached int
+	// oldest is, by state, a time before which no message ended that is still kept;
+	// 0 where none is.
+	oldest [data.States]data.StoreTime
+	change *change // of the transaction in the making; not stored
 }
 
 // place is where a message stands in the waiting queue of its lane.
@@ -28,6 +36,9 @@ type place struct {
 }
 
 func (p place) before(q place) bool { return p.due < q.due || p.due == q.due && p.id < q.id }
+
+// oldestTag and a final state make the tag of a lane's oldest, from 12 on.
+const oldestTag = 12 - protowire.Number(data.Delivered)
 
 func (l *lane) encode(key []byte) []byte {
 	b := newRecord(64 + len(l.gateway) + 40*len(l.flying))
@@ -46,6 +57,13 @@ func (l *lane) encode(key []byte) []byte {
 	}
 	if l.last.Number > 0 {
 		b = appendAttempt(b, 7, l.last)
+	}
+	b = appendUint(b, 8, uint64(l.began))
+	b = appendUint(b, 9, uint64(l.held))
+	b = appendBool(b, 10, l.paused)
+	b = appendUint(b, 11, uint64(l.unreached))
+	for state, at := range l.oldest {
+		b = appendUint(b, oldestTag+protowire.Number(state), uint64(at))
 	}
 	return seal(key, b)
 }
@@ -80,6 +98,18 @@ func decodeLane(key, value []byte) (l *lane, err error) {
 			l.flying = append(l.flying, f)
 		case 7:
 			l.last, err = decodeAttempt(key, b)
+		case 8:
+			l.began = data.StoreTime(n)
+		case 9:
+			l.held = data.StoreTime(n)
+		case 10:
+			l.paused = n != 0
+		case 11:
+			l.unreached = int(n)
+		default:
+			if state := int(tag - oldestTag); state < data.States && data.State(state).Final() {
+				l.oldest[state] = data.StoreTime(n)
+			}
 		}
 		return err
 	})

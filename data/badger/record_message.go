@@ -14,7 +14,9 @@ const inlineText = 1024
 
 // message is the stored form of a data.Message. An attempt under way is not in
 // it but in its lane's record, so that beginning attempts costs one record for
-// all of a lane; in memory, State says Sending all the same.
+// all of a lane; in memory, State says Sending all the same. Nor is ResentAs,
+// which has a small record of its own: a commit that sends a thousand dead letters
+// again need not write each of them twice.
 type message struct {
 	data.Message
 	lane uint32
@@ -33,14 +35,14 @@ func (m *message) encode(key []byte) []byte {
 	b = appendUint(b, 3, uint64(m.AcceptedAt.UnixMilli()))
 	b = appendUint(b, 4, uint64(m.Event))
 	b = appendUint(b, 5, uint64(m.Due))
-	if m.long {
-		b = appendUint(b, 7, 1)
-	} else {
+	b = appendBool(b, 7, m.long)
+	if !m.long {
 		b = appendBytes(b, 6, []byte(m.Text))
 	}
 	for _, a := range m.Attempts {
 		b = appendAttempt(b, 8, a)
 	}
+	b = appendUint(b, 9, uint64(m.ResendOf))
 	return seal(key, b)
 }
 
@@ -70,6 +72,8 @@ func decodeMessage(key, value []byte) (m *message, err error) {
 			a, err := decodeAttempt(key, b)
 			m.Attempts = append(m.Attempts, a)
 			return err
+		case 9:
+			m.ResendOf = data.ID(n)
 		}
 		return nil
 	})
@@ -77,6 +81,21 @@ func decodeMessage(key, value []byte) (m *message, err error) {
 		return nil, damaged(key, "has no state that we know")
 	}
 	return m, err
+}
+
+// encodeResent is the value under a dead letter's resentKey.
+func encodeResent(key []byte, as data.ID) []byte {
+	return seal(key, appendUint(newRecord(12), 1, uint64(as)))
+}
+
+func decodeResent(key, value []byte) (as data.ID, err error) {
+	err = eachField(key, value, func(tag protowire.Number, n uint64, _ []byte) error {
+		if tag == 1 {
+			as = data.ID(n)
+		}
+		return nil
+	})
+	return as, err
 }
 
 func appendAttempt(b []byte, tag protowire.Number, a data.Attempt) []byte {

@@ -17,6 +17,8 @@ type marker struct {
 	bootTime time.Duration  // time of that boot's clock
 	next     data.ID        // the next id to give
 	wall     time.Time      // for people
+	events   data.ID        // there is no event with a smaller id
+	garbage  int64          // bytes deleted since the last merge, about
 }
 
 func (m marker) encode(key []byte) []byte {
@@ -27,6 +29,8 @@ func (m marker) encode(key []byte) []byte {
 	b = appendUint(b, 4, uint64(m.bootTime))
 	b = appendUint(b, 5, uint64(m.next))
 	b = appendUint(b, 6, uint64(m.wall.UnixMilli()))
+	b = appendUint(b, 7, uint64(m.events))
+	b = appendUint(b, 8, uint64(m.garbage))
 	return seal(key, b)
 }
 
@@ -46,6 +50,10 @@ func decodeMarker(key, value []byte) (m marker, err error) {
 			m.next = data.ID(n)
 		case 6:
 			m.wall = wall(n)
+		case 7:
+			m.events = data.ID(n)
+		case 8:
+			m.garbage = int64(n)
 		}
 		return nil
 	})

@@ -32,14 +32,17 @@ func records() []record {
 		ID: 7, Text: "hello\x00wörld", Event: 3, AcceptedAt: at, State: data.Waiting, Due: 99, Attempts: []data.Attempt{attempt, attempt},
 	}, lane: 4}
 	empty := &message{Message: data.Message{ID: 8, AcceptedAt: at, State: data.Queued}, lane: 1}
-	long := &message{Message: data.Message{ID: 9, AcceptedAt: at, State: data.Failed}, lane: 1, long: true}
+	long := &message{Message: data.Message{ID: 9, AcceptedAt: at, State: data.Failed, ResendOf: 6}, lane: 1, long: true}
 	busy := &lane{
 		number: 3, gateway: "gateway_1", counts: [data.States]uint64{1: 5, 4: 1 << 40}, ready: 17, head: place{3, 4},
-		flying: []data.InFlight{flight, flight}, last: attempt,
+		flying: []data.InFlight{flight, flight}, last: attempt, began: 4, held: 1 << 50, paused: true, unreached: 9,
 	}
-	group := eventGroup{first: 11, received: at, count: 2}
+	for s := data.Delivered; int(s) < data.States; s++ {
+		busy.oldest[s] = data.StoreTime(s) << 40
+	}
+	group := eventGroup{first: 11, time: 6, received: at, count: 2}
 	group.packed = appendEvent(appendEvent(nil, data.NewEvent{Type: "a", Payload: "b"}), data.NewEvent{})
-	mark := marker{commit: 5, time: 6, boot: []byte("boot"), bootTime: 7, next: 8, wall: at}
+	mark := marker{commit: 5, time: 6, boot: []byte("boot"), bootTime: 7, next: 8, wall: at, events: 3, garbage: 1 << 40}
 	known := answered{first: 4, request: [32]byte{1, 31: 2}}
 	ids := []data.ID{3, 4, 9, data.FirstID(1), 2}
 	var all []record
@@ -56,6 +59,7 @@ func records() []record {
 	add("marker", markerKey(5), mark.encode, func(k, v []byte) (any, error) { return decodeMarker(k, v) }, mark)
 	add("answered", idempotencyKey([32]byte{3}), known.encode, func(k, v []byte) (any, error) { return decodeAnswered(k, v) }, known)
 	add("ids", runKey(1, 2), func(k []byte) []byte { return encodeIDs(k, ids) }, func(k, v []byte) (any, error) { return decodeIDs(k, v) }, ids)
+	add("resent", resentKey(3), func(k []byte) []byte { return encodeResent(k, 9) }, func(k, v []byte) (any, error) { return decodeResent(k, v) }, data.ID(9))
 	add("number", waitingKey(1, place{2, 3}), func(k []byte) []byte { return encodeNumber(k, 3) }, func(k, v []byte) (any, error) { return decodeNumber(k, v) }, 3)
 	return all
 }
@@ -162,9 +166,16 @@ func TestBoundsHold(t *testing.T) {
 	if got := len(appendInFlight(nil, 6, f)); got > inFlightBytes {
 		t.Errorf("an attempt under way takes %d bytes; want at most %d", got, inFlightBytes)
 	}
-	l := &lane{number: 1, ready: big, head: place{big, big}, last: attempt}
+	k := resentKey(1)
+	again := *m
+	again.ResendOf = big
+	if got := len(again.encode(messageKey(1))) - len(m.encode(messageKey(1))) + len(encodeResent(k, big)); got > resentBytes {
+		t.Errorf("being sent again takes %d bytes; want at most %d", got, resentBytes)
+	}
+	l := &lane{number: 1, ready: big, head: place{big, big}, last: attempt, began: big, held: big, paused: true, unreached: big}
 	for i := range l.counts {
 		l.counts[i] = big
+		l.oldest[i] = big
 	}
 	if got := len(l.encode(laneKey(1))) + len(encodeIDs(runKey(1, 1), []data.ID{big})); got > laneBytes {
 		t.Errorf("a lane takes %d bytes with a run; want at most %d", got, laneBytes)
@@ -175,11 +186,11 @@ func TestBoundsHold(t *testing.T) {
 	if got := len(l.encode(laneKey(1))); got >= valueThreshold {
 		t.Errorf("a lane takes %d bytes at most; want less than %d", got, valueThreshold)
 	}
-	k := idempotencyKey([32]byte{})
+	k = idempotencyKey([32]byte{})
 	if got := len(answered{first: big}.encode(k)); got > keyBytes {
 		t.Errorf("an idempotency key takes %d bytes; want at most %d", got, keyBytes)
 	}
-	mark := marker{commit: big, time: big, boot: make([]byte, 36), bootTime: big, next: big, wall: at}
+	mark := marker{commit: big, time: big, boot: make([]byte, 36), bootTime: big, next: big, wall: at, events: big, garbage: big}
 	if got := len(mark.encode(markerKey(1))); got+entryBytes > markerBytes {
 		t.Errorf("a marker takes %d bytes; want at most %d", got, markerBytes-entryBytes)
 	}
@@ -194,7 +205,7 @@ func TestLeastCommit(t *testing.T) {
 	// a key, and beside a value two bytes of meta and one of expiry.
 	const node, version, meta = 20 + 7, 8, 3
 	mark := marker{commit: 1 << 14, time: 1 << 30, bootTime: 1 << 30, next: 1 << 7, wall: at}
-	group := eventGroup{first: 1, received: at, count: 1, packed: appendEvent(nil, data.NewEvent{})}
+	group := eventGroup{first: 1, time: 1 << 30, received: at, count: 1, packed: appendEvent(nil, data.NewEvent{})}
 	least := 0
 	for _, e := range []struct{ key, value []byte }{
 		{markerKey(0), mark.encode(markerKey(0))},

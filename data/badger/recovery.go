@@ -29,6 +29,8 @@ func (s *Store) recover(acknowledged uint64) error {
 		return loss
 	}
 	s.newest = newest
+	s.firstEvent.Store(uint64(newest.events))
+	s.garbage.Store(newest.garbage)
 	if newest.next == 0 {
 		s.newest.next = data.FirstID(0)
 	}
@@ -101,6 +103,7 @@ func (s *Store) readLanes() error {
 		}
 		s.byName[l.gateway] = l
 		s.byNumber = append(s.byNumber, l)
+		s.shelve(l)
 		return nil
 	})
 }

@@ -14,7 +14,7 @@ import (
 // these can be packed, then to the messages.
 func (t *transaction) save(o *data.Save) error {
 	if o.Key == nil {
-		t.saves = append(t.saves, o)
+		t.accept(o)
 		return nil
 	}
 	if first := t.keys[o.Key.Key]; first != nil {
@@ -36,12 +36,47 @@ func (t *transaction) save(o *data.Save) error {
 		o.First, o.Repeated = known.first, true
 		return nil
 	}
-	if t.keys == nil {
-		t.keys = make(map[[32]byte]*data.Save)
-	}
-	t.keys[o.Key.Key] = o
-	t.saves = append(t.saves, o)
+	t.accept(o)
 	return nil
+}
+
+// accept takes a save that is no repeat, unless a lane has no room for it. What is
+// refused does not occupy its key.
+func (t *transaction) accept(o *data.Save) {
+	if !t.enqueue(o) {
+		o.Err = data.ErrBacklog
+		return
+	}
+	if o.Key != nil {
+		t.keys[o.Key.Key] = o
+	}
+	t.saves = append(t.saves, o)
+}
+
+// enqueue counts the messages of a save, which are stored when the transaction is
+// complete, against what their lanes may have. It is false, and counts nothing,
+// when one of them is too many.
+func (t *transaction) enqueue(o *data.Save) bool {
+	for i, n := range o.Messages {
+		t.accepted[n.Gateway]++
+		if n.MaxQueue == 0 || t.open(n.Gateway) <= uint64(n.MaxQueue) {
+			continue
+		}
+		for _, n := range o.Messages[:i+1] {
+			t.accepted[n.Gateway]--
+		}
+		return false
+	}
+	return true
+}
+
+// open is how many messages of a gateway have an attempt to come or under way.
+func (t *transaction) open(gateway string) uint64 {
+	n := t.accepted[gateway]
+	if l := t.s.lane(gateway); l != nil {
+		n += l.open()
+	}
+	return n
 }
 
 func (t *transaction) answered(key [32]byte) (a answered, found bool, err error) {
@@ -62,13 +97,14 @@ func (t *transaction) answered(key [32]byte) (a answered, found bool, err error)
 
 // storeSaves writes the saves of the transaction.
 func (t *transaction) storeSaves() error {
+	first := t.marker.next
 	for _, o := range t.saves {
 		if len(o.Events) > 0 {
 			o.First = t.marker.next
 			t.marker.next += data.ID(len(o.Events))
 		}
 	}
-	if err := t.storeEvents(); err != nil {
+	if err := t.storeEvents(first); err != nil {
 		return err
 	}
 	for _, o := range t.saves {
@@ -87,10 +123,10 @@ func (t *transaction) storeSaves() error {
 	return nil
 }
 
-// storeEvents packs the events of all saves, which have ids in a row.
-func (t *transaction) storeEvents() error {
-	g := eventGroup{received: t.marker.wall}
-	last := t.s.newest.next - 1
+// storeEvents packs the events of all saves, which have ids in a row from first on.
+func (t *transaction) storeEvents(first data.ID) error {
+	g := eventGroup{time: t.marker.time, received: t.marker.wall}
+	last := first - 1
 	flush := func() error {
 		if g.count == 0 {
 			return nil
@@ -117,31 +153,33 @@ func (t *transaction) storeEvents() error {
 
 func (t *transaction) storeMessages(o *data.Save) error {
 	for i, n := range o.Messages {
-		l := t.s.laneOf(n.Gateway)
-		m := &message{
-			Message: data.Message{ID: t.marker.next, Text: n.Text, AcceptedAt: t.marker.wall, State: data.Queued},
-			lane:    l.number,
-			long:    len(n.Text) > inlineText,
-		}
-		t.marker.next++
 		if i == 0 && len(o.Events) == 0 {
-			o.First = m.ID
+			o.First = t.marker.next
 		}
+		m := data.Message{Text: n.Text}
 		if n.Event > 0 {
 			m.Event = o.First + data.ID(n.Event-1)
 		}
-		if m.long {
-			k := textKey(m.ID)
-			if err := t.set(k, seal(k, append(newRecord(len(n.Text)), n.Text...))); err != nil {
-				return err
-			}
-		}
-		if err := t.storeMessage(m); err != nil {
+		if err := t.queue(t.s.laneOf(n.Gateway), m); err != nil {
 			return err
 		}
-		c := t.touch(l)
-		c.run = append(c.run, m.ID)
-		l.counts[data.Queued]++
 	}
 	return nil
+}
+
+// queue stores a new message at the end of a lane's queue.
+func (t *transaction) queue(l *lane, n data.Message) error {
+	m := &message{Message: n, lane: l.number, long: len(n.Text) > inlineText}
+	m.ID, m.AcceptedAt, m.State = t.marker.next, t.marker.wall, data.Queued
+	t.marker.next++
+	if m.long {
+		k := textKey(m.ID)
+		if err := t.set(k, seal(k, append(newRecord(len(n.Text)), n.Text...))); err != nil {
+			return err
+		}
+	}
+	c := t.touch(l)
+	c.run = append(c.run, m.ID)
+	l.counts[data.Queued]++
+	return t.storeMessage(m)
 }

@@ -7,7 +7,8 @@
 // again, when it is settled; everything else about it (its place in the queue,
 // the attempt under way, its place among the ended, the counts) is a share of
 // one entry per lane and commit. A message that waits for a retry adds one entry
-// that is deleted when the next attempt begins.
+// that is deleted when the next attempt begins. When its time is over, each message
+// is deleted by one entry more, and the events of a commit by one for all.
 package badger
 
 import (
@@ -40,6 +41,11 @@ const (
 // valueThreshold keeps every value inside the tree: a failing flush of Badger's
 // value log would only be logged.
 const valueThreshold = 1 << 20
+
+// tableSize is the size of small tables; those of lower levels are twice as large by
+// level. Badger builds up to a dozen at a time and has twice their size in memory for
+// each: with its own choice, 2 MiB, that was half of all memory of a busy process.
+const tableSize = 1 << 20
 
 // Options say where and how a store is opened.
 type Options struct {
@@ -87,6 +93,19 @@ type Store struct {
 	flights map[data.ID]*message // messages with an attempt under way
 	looked  time.Time            // when it last read the free space
 
+	// What pruning begins with, also the writer's.
+	delivered   shelves        // of delivered and cancelled messages
+	dead        shelves        // of dead letters
+	oldestEvent data.StoreTime // no event is older
+
+	firstEvent atomic.Uint64 // id before which there is no event; for readers
+
+	// What merging goes by.
+	busy     atomic.Int64 // how long the writer was at work in all
+	garbage  atomic.Int64 // bytes deleted since the last merge, about
+	stepAt   time.Time    // when a step of a merge began, its goroutine's
+	stepBusy int64        // busy at that time
+
 	lanesMu  sync.RWMutex
 	byName   map[string]*lane // fields other than number and gateway are the writer's
 	byNumber []*lane          // lane n is at n-1
@@ -120,6 +139,7 @@ func Open(o Options) (*Store, error) {
 		return nil, fmt.Errorf("open store in %s: %w", o.Path, errors.Join(err, s.release()))
 	}
 	s.watching.Go(s.watch)
+	s.watching.Go(s.reclaim)
 	return s, nil
 }
 
@@ -219,6 +239,7 @@ func (s *Store) openBadger() (err error) {
 		WithMemTableSize(s.stamp.Memtable).
 		WithNumMemtables(numMemtables).
 		WithNumCompactors(2).
+		WithBaseTableSize(tableSize).
 		WithValueThreshold(valueThreshold).
 		WithValueLogFileSize(16 << 20).
 		WithCompression(options.None).

@@ -12,18 +12,20 @@ import (
 // transaction is one commit in the making. The writer's state in memory is
 // changed along with it: if the commit fails, the store is not used any more.
 type transaction struct {
-	s       *Store
-	txn     *badger.Txn
-	cost    cost
-	marker  marker
-	priced  map[string]struct{} // the lanes whose price is in cost
-	saves   []*data.Save
-	keys    map[[32]byte]*data.Save // the saves of this transaction by idempotency key
-	again   []*data.Save            // repeats of those
-	changes []*change
-	forced  bool // commits also without a change, for its marker
-	entries int
-	bytes   int
+	s        *Store
+	txn      *badger.Txn
+	cost     cost
+	marker   marker
+	priced   map[string]struct{} // the lanes whose price is in cost
+	saves    []*data.Save
+	accepted map[string]uint64       // the messages of these saves by gateway
+	keys     map[[32]byte]*data.Save // these saves by idempotency key
+	again    []*data.Save            // repeats of those
+	changes  []*change
+	garbage  int64 // bytes deleted
+	forced   bool  // commits also without a change, for its marker
+	entries  int
+	bytes    int
 }
 
 // change is what a transaction does to one lane.
@@ -43,16 +45,19 @@ func (s *Store) begin() *transaction {
 		boot = nil
 	}
 	return &transaction{
-		s:      s,
-		txn:    s.db.NewTransaction(true),
-		cost:   cost{entries: 1, bytes: markerBytes},
-		priced: make(map[string]struct{}),
+		s:        s,
+		txn:      s.db.NewTransaction(true),
+		cost:     cost{entries: 1, bytes: markerBytes},
+		priced:   make(map[string]struct{}),
+		accepted: make(map[string]uint64),
+		keys:     make(map[[32]byte]*data.Save),
 		marker: marker{
 			commit:   s.newest.commit + 1,
 			time:     at,
 			boot:     boot,
 			bootTime: since,
 			next:     s.newest.next,
+			events:   s.newest.events,
 			wall:     s.options.Clock.Wall().Truncate(time.Millisecond).UTC(), // as it is stored
 		},
 	}
@@ -106,6 +111,7 @@ func (t *transaction) commit() error {
 		}
 	}
 	m := t.marker
+	m.garbage = max(0, t.s.garbage.Load()+t.garbage)
 	k := markerKey(uint32(m.commit % uint64(t.s.stamp.Ring)))
 	if err := t.set(k, m.encode(k)); err != nil {
 		return err
@@ -122,6 +128,8 @@ func (t *transaction) commit() error {
 		return err
 	}
 	t.s.newest = m
+	t.s.firstEvent.Store(uint64(m.events))
+	t.s.garbage.Add(t.garbage)
 	for _, o := range t.again {
 		o.First, o.Repeated = t.keys[o.Key.Key].First, true
 	}

@@ -18,7 +18,7 @@ import (
 func (s *Store) Verify() error {
 	v := &verifier{found: make(map[data.ID]placed), flying: make(map[data.ID]*lane)}
 	err := s.db.View(func(txn *badger.Txn) error {
-		return errors.Join(v.lanes(txn), v.placements(txn), v.messages(txn), v.events(txn), v.others(txn))
+		return errors.Join(v.markers(txn), v.lanes(txn), v.placements(txn), v.messages(txn), v.events(txn), v.others(txn))
 	})
 	return errors.Join(err, v.totals(), s.verifyTables())
 }
@@ -47,6 +47,7 @@ type verifier struct {
 	runs     map[data.ID]struct{}
 	flying   map[data.ID]*lane
 	last     data.ID // the greatest id of an event or message
+	newest   marker
 	problems []error
 }
 
@@ -111,10 +112,13 @@ func (v *verifier) placements(txn *badger.Txn) error {
 		return nil
 	})
 	done := scan(txn, []byte{prefixDone}, nil, func(k, value []byte) error {
-		number, state, _, ok := parseDoneKey(k)
+		number, state, at, ok := parseDoneKey(k)
 		ids, err := decodeIDs(k, value)
-		if err != nil || !ok {
+		if err != nil || !ok || !state.Final() || len(ids) == 0 {
 			return errors.Join(err, damaged(k, "is no group of ended messages"))
+		}
+		if l := v.byNumber[number]; l == nil || at < l.oldest[state] {
+			v.complain("messages %s at %d, before the first of their lane", state, at)
 		}
 		for _, id := range ids {
 			v.place(id, placed{lane: number, state: state})
@@ -148,6 +152,7 @@ func (v *verifier) message(m *message) {
 	p, at := v.found[m.ID]
 	delete(v.found, m.ID)
 	_, queued := v.runs[m.ID]
+	delete(v.runs, m.ID)
 	if l := v.flying[m.ID]; l != nil {
 		delete(v.flying, m.ID)
 		if at || l.number != m.lane || m.State != data.Queued && m.State != data.Waiting {
@@ -167,6 +172,7 @@ func (v *verifier) message(m *message) {
 
 func (v *verifier) events(txn *badger.Txn) error {
 	var last data.ID
+	var at data.StoreTime
 	return scan(txn, []byte{prefixEvents}, nil, func(k, value []byte) error {
 		g, err := decodeEvents(k, value)
 		if err != nil {
@@ -175,6 +181,10 @@ func (v *verifier) events(txn *badger.Txn) error {
 		if g.first <= last {
 			v.complain("events from %s overlap those before", g.first)
 		}
+		if g.first < v.newest.events || g.time < at {
+			v.complain("events from %s are older than what is before them", g.first)
+		}
+		at = g.time
 		seen := 0
 		err = g.each(0, func(id data.ID, _, _ []byte) bool {
 			seen, last = seen+1, id
@@ -188,15 +198,21 @@ func (v *verifier) events(txn *badger.Txn) error {
 	})
 }
 
-// others reads what stands for itself: markers, idempotency keys, and texts, which
-// must have a message.
-func (v *verifier) others(txn *badger.Txn) error {
-	var next, last data.ID
-	markers := scan(txn, []byte{prefixMarker}, nil, func(k, value []byte) error {
+func (v *verifier) markers(txn *badger.Txn) error {
+	return scan(txn, []byte{prefixMarker}, nil, func(k, value []byte) error {
 		m, err := decodeMarker(k, value)
-		next = max(next, m.next)
+		if m.commit > v.newest.commit {
+			v.newest = m
+			v.newest.boot = nil // only valid within the scan
+		}
 		return err
 	})
+}
+
+// others reads what stands for itself: idempotency keys, and what must have a
+// message, texts and what dead letters were sent again as.
+func (v *verifier) others(txn *badger.Txn) error {
+	var last data.ID
 	keys := scan(txn, []byte{prefixKey}, nil, func(k, value []byte) error {
 		a, err := decodeAnswered(k, value)
 		last = max(last, a.first)
@@ -213,16 +229,31 @@ func (v *verifier) others(txn *badger.Txn) error {
 		_, err := unseal(k, value)
 		return err
 	})
+	resent := scan(txn, []byte{prefixResent}, nil, func(k, value []byte) error {
+		id, ok := parseIDKey(k)
+		as, err := decodeResent(k, value)
+		if err != nil || !ok {
+			return errors.Join(err, damaged(k, "is not about a message"))
+		}
+		last = max(last, as)
+		if m, err := readMessage(txn, id); err != nil || m == nil || !m.State.Dead() {
+			v.complain("message %s was sent again, which is not there or no dead letter", id)
+		}
+		return nil
+	})
 	last = max(last, v.last)
-	if last >= next && last > 0 {
+	if next := v.newest.next; last >= next && last > 0 {
 		v.complain("id %s was given and %s is next", last, next)
 	}
-	return errors.Join(markers, keys, texts)
+	return errors.Join(keys, texts, resent)
 }
 
 func (v *verifier) totals() error {
 	for id, p := range v.found {
 		v.complain("lane %d places message %s, which is not there, as %s", p.lane, id, p.state)
+	}
+	for id := range v.runs {
+		v.complain("a queue names message %s, which is not there", id)
 	}
 	for id := range v.flying {
 		v.complain("an attempt is under way of message %s, which is not there", id)

@@ -104,6 +104,10 @@ func TestCompileComplains(t *testing.T) {
 			[]string{"headers.authorization"},
 		},
 
+		"statuses":          {dialect.Declaration{URL: someURL, Permanent: []int{300, 404, 599}}, nil},
+		"status of success": {dialect.Declaration{URL: someURL, Permanent: []int{400, 204}}, []string{"permanent.status[1]"}},
+		"no status":         {dialect.Declaration{URL: someURL, Permanent: []int{0, 600}}, []string{"permanent.status[0]", "permanent.status[1]"}},
+
 		"header":                 {withHeader("X-A", "{{ message }}"), nil},
 		"header without name":    {withHeader("", "x"), []string{"headers."}},
 		"header name with space": {withHeader("X A", "x"), []string{"headers.X A"}},

@@ -15,6 +15,7 @@ type Declaration struct {
 	URLSecret bool              // the URL is a secret: of it only scheme and host may be shown
 	Headers   map[string]string // names are constant, values are templates
 	Body      Body              // none of its fields set means {"message": "{{message}}"}, and for GET no body
+	Permanent []int             // statuses, 300 to 599, after which no attempt would go better
 }
 
 // Body is the body of a request: at most one of its fields is set.
@@ -48,14 +49,15 @@ func (c *Complaint) Error() string { return c.Path + ": " + c.Text }
 // Dialect is a compiled [Declaration]. It does not change, so any number of
 // goroutines may use it at once.
 type Dialect struct {
-	method  string
-	target  target
-	headers []header
-	kind    Kind
-	body    []part
-	uses    int // how often the body has the message in it
-	fixed   int // bytes of the body that are constant
-	about   Description
+	method    string
+	target    target
+	headers   []header
+	kind      Kind
+	body      []part
+	uses      int   // how often the body has the message in it
+	fixed     int   // bytes of the body that are constant
+	permanent []int // statuses
+	about     Description
 }
 
 // header is a request header with its value's template.
@@ -75,6 +77,7 @@ func Compile(declaration Declaration) (*Dialect, error) {
 	d.target, authorization = c.target(declaration.URL)
 	d.body = c.body(declaration.Body, d.method)
 	d.headers = c.headers(declaration.Headers, authorization, d.kind)
+	d.permanent = c.permanent(declaration.Permanent)
 	for _, p := range d.body {
 		d.fixed += len(p.text)
 		if p.value == nameMessage {
@@ -118,6 +121,15 @@ func (c *compiler) method(method string) string {
 		c.complain("method", "must be GET, POST, PUT or PATCH")
 	}
 	return method
+}
+
+func (c *compiler) permanent(statuses []int) []int {
+	for i, status := range statuses {
+		if status < 300 || status > 599 {
+			c.complain(fmt.Sprintf("permanent.status[%d]", i), "must be an HTTP status, 300 to 599")
+		}
+	}
+	return slices.Clone(statuses)
 }
 
 // sortedKeys gives maps one order, so that a message is rendered to the same

@@ -36,6 +36,25 @@ func TestMaskURL(t *testing.T) {
 	}
 }
 
+// Where requests go is known before there is one, whatever stands in the path.
+func TestEndpoint(t *testing.T) {
+	tests := []struct {
+		url    string
+		secure bool
+		host   string
+	}{
+		{"http://example.org", false, "example.org"},
+		{"HTTPS://me:pass@Example.org:8443/{{message}}/x?a={{id}}", true, "Example.org:8443"},
+		{"https://[::1]:8080/{{id}}", true, "[::1]:8080"},
+		{"http://127.0.0.1:5000?x", false, "127.0.0.1:5000"},
+	}
+	for _, tt := range tests {
+		if secure, host := compile(t, dialect.Declaration{URL: tt.url}).Endpoint(); secure != tt.secure || host != tt.host {
+			t.Errorf("Endpoint() of %s = %v, %q; want %v, %q", tt.url, secure, host, tt.secure, tt.host)
+		}
+	}
+}
+
 func TestDescribe(t *testing.T) {
 	tests := []struct {
 		give dialect.Declaration

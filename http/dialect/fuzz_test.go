@@ -176,6 +176,9 @@ func FuzzCompile(f *testing.F) {
 			if err != nil || u.Host == "" || u.User != nil {
 				t.Errorf("URL %q of %q: %v", r.URL, target, err)
 			}
+			if secure, host := d.Endpoint(); host != u.Host || secure != (u.Scheme == "https") {
+				t.Errorf("URL %q of %q leads elsewhere than to %q, TLS %v", r.URL, target, host, secure)
+			}
 			if decl.Body.JSON != nil && !json.Valid(r.Body) {
 				t.Errorf("body %q is not JSON", r.Body)
 			}

@@ -1,6 +1,7 @@
 package dialect
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -18,15 +19,18 @@ type Answer struct {
 
 // Judge reads an answer. now is the wall clock, for hints that are dates.
 //
-// A 2xx is a delivery whatever its body. A 429 or 503 that says when to come
-// back is throttled. All else is temporary: also redirects, which are never
-// followed, and statuses that no final answer has.
+// A 2xx is a delivery whatever its body. A status that the declaration calls
+// permanent is that whatever else the answer says. A 429 or 503 that says when
+// to come back is throttled. All else is temporary: also redirects, which are
+// never followed, and statuses that no final answer has.
 func (d *Dialect) Judge(a Answer, now time.Time) data.Result {
 	switch {
 	case a.Status < 200 || a.Status > 599:
 		return data.Result{Outcome: data.OutcomeTemporary, Cause: data.CauseMalformed, Status: a.Status}
 	case a.Status < 300:
 		return data.Result{Outcome: data.OutcomeDelivered, Status: a.Status}
+	case slices.Contains(d.permanent, a.Status):
+		return data.Result{Outcome: data.OutcomePermanent, Cause: data.CauseStatus, Status: a.Status}
 	case a.Status == 429 || a.Status == 503:
 		if hint, ok := retryAfter(a.Header["Retry-After"], now); ok {
 			return data.Result{Outcome: data.OutcomeThrottled, Cause: data.CauseThrottled, Status: a.Status, Hint: hint}

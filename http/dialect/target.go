@@ -8,8 +8,13 @@ import (
 	"strings"
 )
 
-// target is a compiled URL: steps to be rendered one after the other.
-type target struct{ steps []step }
+// target is a compiled URL: steps to be rendered one after the other. Scheme
+// and host are constant, so that one knows where it leads before it is rendered.
+type target struct {
+	secure bool
+	host   string // with the port, if there is one
+	steps  []step
+}
 
 // step is a piece of a URL. One that is a whole path segment is checked when it
 // was rendered, since a dot segment is no name but a way to another path.
@@ -17,6 +22,10 @@ type step struct {
 	parts   []part
 	segment bool
 }
+
+// Endpoint returns where all requests go: whether by TLS, and the host with its
+// port, if the URL has one.
+func (d *Dialect) Endpoint() (secure bool, host string) { return d.target.secure, d.target.host }
 
 // render returns the URL.
 func (t target) render(values []string) (string, error) {
@@ -80,7 +89,7 @@ func (c *compiler) target(source string) (t target, authorization string) {
 	for i := range w.steps {
 		w.steps[i].parts = merge(w.steps[i].parts)
 	}
-	return target{steps: w.steps}, authorization
+	return target{secure: scheme == "https", host: host, steps: w.steps}, authorization
 }
 
 // basic turns user:password into the value of an Authorization header.

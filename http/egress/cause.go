@@ -15,15 +15,12 @@ import (
 // talked to.
 var ErrForbidden = errors.New("address is forbidden")
 
-// classify says in one word why there is no answer. What proves that nothing
-// was sent counts even when the attempt was ended at the same moment; of all
-// else the end of the attempt, by ctx or at its deadline, is the likeliest
-// reason.
-func classify(ctx context.Context, deadline time.Time, err error) data.Cause {
+// unconnected says in one word why there is no connection, which proves that
+// nothing was sent. What the gateway or the network said counts even when the
+// attempt was ended at the same moment.
+func unconnected(ctx context.Context, err error) data.Cause {
 	var (
 		dns       *net.DNSError
-		op        *net.OpError
-		passing   net.Error
 		handshake *handshakeError
 	)
 	switch {
@@ -33,16 +30,27 @@ func classify(ctx context.Context, deadline time.Time, err error) data.Cause {
 		return data.CauseRefused
 	case ctx.Err() != nil:
 		return data.CauseCutOff
-	case !time.Now().Before(deadline):
+	case errors.Is(err, errNoRoom):
+		// The shortage is our own, and says nothing about the gateway.
 		return data.CauseTimeout
 	case errors.As(err, &dns):
 		return data.CauseDNS
-	case errors.As(err, &passing) && passing.Timeout():
-		return data.CauseTimeout
-	case errors.As(err, &handshake):
+	case errors.As(err, &handshake) && !timedOut(err):
 		return data.CauseTLS
-	case errors.As(err, &op) && op.Op == "dial":
-		return data.CauseUnreached
+	}
+	return data.CauseUnreached
+}
+
+// unanswered says in one word why there is no answer on a connection that was
+// made. The end of the attempt, by ctx or at its deadline, is the likeliest
+// reason, whatever the error.
+func unanswered(ctx context.Context, deadline time.Time, err error) data.Cause {
+	var op *net.OpError
+	switch {
+	case ctx.Err() != nil:
+		return data.CauseCutOff
+	case !time.Now().Before(deadline), timedOut(err):
+		return data.CauseTimeout
 	case errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error"):
 		// An alert: with TLS 1.3 a refused client learns of it after the handshake.
 		return data.CauseTLS
@@ -50,6 +58,11 @@ func classify(ctx context.Context, deadline time.Time, err error) data.Cause {
 		return data.CauseReset
 	}
 	return data.CauseMalformed
+}
+
+func timedOut(err error) bool {
+	passing, ok := errors.AsType[net.Error](err)
+	return ok && passing.Timeout()
 }
 
 // broken reports whether the connection ended before there was an answer.

@@ -20,8 +20,17 @@ const idleTimeout = 4 * time.Second
 type Options struct {
 	Version  string         // what the User-Agent says; "" means dev
 	RootCAs  *x509.CertPool // who may vouch for gateways; nil means the system's
-	MaxIdle  int            // connections kept for later; 0 means 1024
 	BodyWait time.Duration  // how long a body may take once the head is complete; 0 means one second
+
+	// MaxConns is how many connections are open at once, those in use and those
+	// kept for later; 0 means no bound. Beyond it the oldest that is kept is closed
+	// for a new one, and where all are in use an attempt waits for one to end, at
+	// most until its deadline: callers keep their attempts below it. A name with
+	// addresses of both kinds may take one descriptor more while it is dialled.
+	MaxConns int
+	// MaxIdle is how many connections are kept for later; 0 means half of MaxConns,
+	// or 1024 where that has no bound.
+	MaxIdle int
 
 	// Control is asked before each connection is made, with the address that the
 	// name came to. An error that is [ErrForbidden] keeps it from being made.
@@ -43,7 +52,11 @@ func New(o Options) *Client {
 	if o.Version == "" {
 		o.Version = "dev"
 	}
-	if o.MaxIdle == 0 {
+	switch {
+	case o.MaxIdle > 0:
+	case o.MaxConns > 0:
+		o.MaxIdle = max(1, o.MaxConns/2)
+	default:
 		o.MaxIdle = 1024
 	}
 	if o.BodyWait == 0 {
@@ -51,7 +64,7 @@ func New(o Options) *Client {
 	}
 	return &Client{
 		dialer:    newDialer(o),
-		idle:      newPool(o.MaxIdle, idleTimeout),
+		idle:      newPool(o.MaxIdle, o.MaxConns, idleTimeout),
 		exchanges: sync.Pool{New: func() any { return newExchange() }},
 		agent:     "postrider/" + o.Version,
 		bodyWait:  o.BodyWait,
@@ -97,7 +110,7 @@ func (c *Client) Do(ctx context.Context, r dialect.Request, timeout time.Duratio
 	}
 	conn, err := c.connect(ctx, to, deadline)
 	if err != nil {
-		return dialect.Answer{}, classify(ctx, deadline, err)
+		return dialect.Answer{}, unconnected(ctx, err)
 	}
 	// Only closing ends what is under way for good: a deadline could be set anew
 	// at the same moment.
@@ -112,9 +125,23 @@ func (c *Client) Do(ctx context.Context, r dialect.Request, timeout time.Duratio
 		x.wait()
 	}
 	if err != nil {
-		return dialect.Answer{}, classify(ctx, deadline, err)
+		return dialect.Answer{}, unanswered(ctx, deadline, err)
 	}
 	return a, data.CauseNone
+}
+
+// Probe finds out whether the gateway of d can be reached: it connects, and
+// shakes hands where that is secure, within timeout. It sends no request, so it
+// is no attempt. The cause is [data.CauseNone] when there was a connection, which
+// is kept for the next request, and [data.CauseCutOff] when ctx ended first.
+func (c *Client) Probe(ctx context.Context, d *dialect.Dialect, timeout time.Duration) data.Cause {
+	secure, host := d.Endpoint()
+	conn, err := c.dial(ctx, endpoint{secure: secure, host: host}, time.Now().Add(timeout))
+	if err != nil {
+		return unconnected(ctx, err)
+	}
+	c.idle.put(conn)
+	return data.CauseNone
 }
 
 // connect returns a connection on which nothing has come since the last answer.
@@ -129,9 +156,23 @@ func (c *Client) connect(ctx context.Context, to endpoint, deadline time.Time) (
 		}
 		conn.close()
 	}
+	return c.dial(ctx, to, deadline)
+}
+
+// dial makes a new connection.
+func (c *Client) dial(ctx context.Context, to endpoint, deadline time.Time) (*conn, error) {
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	return c.dialer.dial(ctx, to)
+	if err := c.idle.reserve(ctx); err != nil {
+		return nil, err
+	}
+	conn, err := c.dialer.dial(ctx, to)
+	if err != nil {
+		c.idle.release()
+		return nil, err
+	}
+	conn.of = c.idle
+	return conn, nil
 }
 
 // hasLength reports whether a request says how long its body is, since

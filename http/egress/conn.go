@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -20,6 +21,9 @@ type conn struct {
 	fd     syscall.RawConn
 	probe  func(fd uintptr) // kept, since making it anew costs an allocation
 	silent bool             // what probe found
+
+	ended sync.Once
+	of    *pool // whose room it takes; nil before that is known
 
 	// Of the pool, guarded by its mutex.
 	since        time.Time
@@ -45,7 +49,14 @@ func newConn(to endpoint, raw net.Conn, secure *tls.Conn) *conn {
 
 // close also ends reads and writes under way. TLS is not told good-bye: that
 // could wait for a gateway that does not read, and every length is known.
-func (c *conn) close() { _ = c.raw.Close() }
+func (c *conn) close() {
+	c.ended.Do(func() {
+		_ = c.raw.Close()
+		if c.of != nil {
+			c.of.release()
+		}
+	})
+}
 
 // quiet reports whether the connection is open and nothing came on it that was
 // not read. To find out it may read what nobody wants: one that is not quiet is

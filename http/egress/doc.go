@@ -1,5 +1,5 @@
 // Package egress sends the requests of dialects and brings back the answers.
-// It owns the connections to gateways.
+// It owns the connections to gateways, and bounds how many are open.
 //
 // One [Client] serves all gateways. It trusts nothing that comes back: the time
 // of an attempt is limited from the dialling to the last byte, heads and bodies

@@ -1,27 +1,90 @@
 package egress
 
 import (
+	"context"
+	"errors"
 	"sync"
 	"time"
 )
 
 // pool keeps connections that wait for a next request: the youngest of an
 // endpoint is used first, the oldest of all goes when there are too many or its
-// time is over. An endpoint without a connection costs nothing.
+// time is over. An endpoint without a connection costs nothing. It also counts
+// the connections that are open, in use or not.
 type pool struct {
 	max     int
 	timeout time.Duration
+	open    chan struct{} // has a value for each open connection; nil for no bound
 
 	mu             sync.Mutex
 	top            map[endpoint]*conn // the youngest of each endpoint
 	oldest, newest *conn
 	count          int
 	reaper         *time.Timer // nil while nothing waits
+	wanted         int         // how many wait until another connection is closed
 	closed         bool
 }
 
-func newPool(limit int, timeout time.Duration) *pool {
-	return &pool{max: limit, timeout: timeout, top: map[endpoint]*conn{}}
+// newPool returns a pool of at most maxIdle connections. It leaves room for
+// maxOpen in all; 0 means any number.
+func newPool(maxIdle, maxOpen int, timeout time.Duration) *pool {
+	p := &pool{max: maxIdle, timeout: timeout, top: map[endpoint]*conn{}}
+	if maxOpen > 0 {
+		p.open = make(chan struct{}, maxOpen)
+	}
+	return p
+}
+
+// errNoRoom says that all connections that may be open were in use for too long.
+var errNoRoom = errors.New("no connection came free")
+
+// reserve makes room for one more open connection: it closes one that is kept,
+// or waits until one is closed.
+func (p *pool) reserve(ctx context.Context) error {
+	if p.open == nil {
+		return nil
+	}
+	for kept := true; kept; {
+		select {
+		case p.open <- struct{}{}:
+			return nil
+		default:
+			kept = p.evict()
+		}
+	}
+	defer p.unwant()
+	select {
+	case p.open <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return errNoRoom
+	}
+}
+
+// release gives back what was reserved.
+func (p *pool) release() {
+	if p.open != nil {
+		<-p.open
+	}
+}
+
+// evict drops the oldest connection. Where there is none, those that come back
+// are not kept from now on, until unwant is called.
+func (p *pool) evict() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.oldest == nil {
+		p.wanted++
+		return false
+	}
+	p.drop(p.oldest)
+	return true
+}
+
+func (p *pool) unwant() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.wanted--
 }
 
 // take returns a connection whose time is not over, or nil.
@@ -40,7 +103,7 @@ func (p *pool) take(to endpoint) *conn {
 func (p *pool) put(c *conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed {
+	if p.closed || p.wanted > 0 {
 		c.close()
 		return
 	}

@@ -1,6 +1,8 @@
 package egress
 
 import (
+	"context"
+	"errors"
 	"net"
 	"runtime"
 	"strconv"
@@ -18,7 +20,7 @@ func fakeConn(t *testing.T, host string) *conn {
 func (c *conn) open() bool { return c.raw.SetDeadline(time.Time{}) == nil }
 
 func TestPoolTakesTheYoungest(t *testing.T) {
-	p := newPool(10, time.Minute)
+	p := newPool(10, 0, time.Minute)
 	defer p.close()
 	a, b, other := fakeConn(t, "a"), fakeConn(t, "a"), fakeConn(t, "b")
 	p.put(a)
@@ -38,7 +40,7 @@ func TestPoolTakesTheYoungest(t *testing.T) {
 }
 
 func TestPoolDropsTheOldest(t *testing.T) {
-	p := newPool(2, time.Minute)
+	p := newPool(2, 0, time.Minute)
 	defer p.close()
 	conns := []*conn{fakeConn(t, "a"), fakeConn(t, "b"), fakeConn(t, "a"), fakeConn(t, "c")}
 	for _, c := range conns {
@@ -59,7 +61,7 @@ func TestPoolDropsTheOldest(t *testing.T) {
 
 func TestPoolDropsInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPool(10, 4*time.Second)
+		p := newPool(10, 0, 4*time.Second)
 		defer p.close()
 		for range 2 {
 			a, b := fakeConn(t, "a"), fakeConn(t, "a")
@@ -87,7 +89,7 @@ func TestPoolDropsInTime(t *testing.T) {
 
 // A process that stood still finds nothing that is too old.
 func TestPoolGivesNothingOld(t *testing.T) {
-	p := newPool(10, time.Minute)
+	p := newPool(10, 0, time.Minute)
 	defer p.close()
 	c := fakeConn(t, "a")
 	p.put(c)
@@ -97,9 +99,62 @@ func TestPoolGivesNothingOld(t *testing.T) {
 	}
 }
 
+// What is kept makes room for what is needed; what is in use does not, and
+// whoever waits for it gets the first that comes back.
+func TestPoolMakesRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool(2, 3, time.Minute)
+		defer p.close()
+		conns := make([]*conn, 3)
+		for i := range conns {
+			if err := p.reserve(t.Context()); err != nil {
+				t.Fatalf("reserve() %d = %v", i, err)
+			}
+			conns[i] = fakeConn(t, "a")
+			conns[i].of = p
+		}
+		p.put(conns[0])
+		p.put(conns[1])
+		if err := p.reserve(t.Context()); err != nil || conns[0].open() || !conns[1].open() || p.count != 1 {
+			t.Fatalf("reserve() = %v and keeps %d; want the oldest closed", err, p.count)
+		}
+		if p.take(conns[1].to) != conns[1] {
+			t.Fatal("take() gives another connection")
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := p.reserve(ctx); !errors.Is(err, errNoRoom) {
+			t.Fatalf("reserve() with all in use = %v; want %v", err, errNoRoom)
+		}
+		done := make(chan error)
+		go func() { done <- p.reserve(t.Context()) }()
+		synctest.Wait()
+		select {
+		case err := <-done:
+			t.Fatalf("reserve() with all in use = %v; want it to wait", err)
+		default:
+		}
+		back := time.Now()
+		p.put(conns[1])
+		if err := <-done; err != nil || conns[1].open() || p.count != 0 || time.Since(back) > 0 {
+			t.Fatalf("reserve() = %v, %v after one came back, which is open %v; want it closed at once", err, time.Since(back), conns[1].open())
+		}
+		conns[2].close()
+		conns[2].close()
+		if len(p.open) != 2 {
+			t.Errorf("%d connections count as open; want 2: one closed twice counts once", len(p.open))
+		}
+		last := fakeConn(t, "a")
+		last.of = p
+		if p.put(last); p.count != 1 {
+			t.Error("nobody waits any more, and nothing is kept")
+		}
+	})
+}
+
 // An endpoint that was used costs nothing once its connection is gone.
 func TestPoolForgetsEndpoints(t *testing.T) {
-	p := newPool(10, time.Minute)
+	p := newPool(10, 0, time.Minute)
 	defer p.close()
 	var before, after runtime.MemStats
 	runtime.GC()

@@ -99,7 +99,7 @@ func TestDeliverOverTLS(t *testing.T) {
 		"wants to know us":        {mutual, false, long, temporary(data.CauseTLS, 0)},
 		"too old":                 {old, false, long, temporary(data.CauseTLS, 0)},
 		"without TLS":             {nil, false, long, temporary(data.CauseTLS, 0)},
-		"silent in the handshake": {nil, true, short, temporary(data.CauseTimeout, 0)},
+		"silent in the handshake": {nil, true, short, temporary(data.CauseUnreached, 0)},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -1,0 +1,63 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/postrider/postrider/data"
+)
+
+// Queue is the stored side of a lane, for reading.
+type Queue interface {
+	Lane(gateway string) (data.Lane, error)
+	Ready(gateway string, after data.ID, limit int) (refs []data.Ref, more bool, err error)
+	Waiting(gateway string, after data.Ref, limit int) (refs []data.Ref, more bool, err error)
+}
+
+// Definition is how one gateway is to be served.
+type Definition struct {
+	Name        string
+	Policy      data.Policy
+	Timeout     time.Duration // of one attempt
+	Concurrency int           // requests under way at once
+	Rate        float64       // attempts that begin per second; 0 means no limit
+	HoldAfter   int           // attempts in a row without a connection until the lane only probes; 0 means never
+	// Deliver sends one message and says what came of it. It returns within
+	// Timeout, and soon after ctx ends.
+	Deliver func(ctx context.Context, m data.Message, number int) data.Result
+	// Probe connects to the gateway without sending anything, which is no attempt,
+	// and says why it could not; CauseNone when it could. It returns within
+	// Timeout, and soon after ctx ends. It is needed with HoldAfter.
+	Probe func(ctx context.Context) data.Cause
+}
+
+// Options say what a lane works with. All fields are needed but Ramp and Attempted.
+type Options struct {
+	// Definition is the one that the lane is started with.
+	Definition Definition
+	// Define returns the newest definition, false when the gateway is not declared
+	// any more or its declaration cannot be used.
+	Define func() (Definition, bool)
+	// Slots share with other lanes what may be under way.
+	Slots *Slots
+	// Ramp says that the lane begins with one attempt at a time, as all do that
+	// have work when the process starts.
+	Ramp  bool
+	Queue Queue
+	Now   func() data.StoreTime
+	// NotBefore holds back what was waiting before the process started, when it
+	// is not known for how long.
+	NotBefore data.StoreTime
+	// Record begins and settles attempts on disk and then calls done, once.
+	Record func(begin *data.Begin, settles []*data.Settle, done func(error))
+	// Attempts ends when requests that are still under way must be cut off.
+	Attempts context.Context //nolint:containedctx // it bounds requests, not a call
+	// Draining reports whether the process is to end: a lane that starts then, as
+	// one that failed does, begins nothing.
+	Draining func() bool
+	Linger   time.Duration // how long an idle lane stays
+	Logger   *slog.Logger
+	// Attempted is told of each settled attempt. It must be quick.
+	Attempted func(gateway string, r data.Result, next data.State, took time.Duration)
+}

@@ -1,0 +1,232 @@
+package gateway
+
+import (
+	"container/list"
+	"sync"
+	"time"
+
+	"github.com/postrider/postrider/data"
+)
+
+// promptness is how soon an answer has to come for its lane to count as prompt.
+const promptness = time.Second
+
+// isPrompt reports whether an attempt got an answer, of whatever kind, soon.
+func isPrompt(r data.Result, took time.Duration) bool { return r.Status != 0 && took <= promptness }
+
+// Slots share what may be under way over all lanes, so that descriptors stay
+// bounded and gateways that hang cannot take what the healthy ones need.
+//
+// Half of the slots are kept for prompt lanes, whose newest attempt got an answer
+// soon. The other lanes share the rest in turn: each may have one, and more only
+// while half of the rest is free, so that a lane that needs its first finds one.
+// Among those, a lane of which nothing is known yet goes first: thousands that
+// hang must not delay a gateway that is new. Prompt lanes may use all that nobody
+// else has; a slot that becomes free goes in turn to one of them and to one of the
+// others.
+//
+// Slots are used by many lanes at once, each through its [Share].
+type Slots struct {
+	limit int
+
+	mu     sync.Mutex
+	used   int       // by all
+	rest   int       // of these, by lanes that are not prompt
+	prompt list.List // of *Share: prompt lanes that wait
+	fresh  list.List // others that wait for their only slot and of which nothing is known
+	first  list.List // others that wait for their only slot
+	more   list.List // others that wait for a further one
+	others bool      // the turn: whether the next free slot is for the others
+}
+
+// NewSlots returns slots for so many attempts at a time, at least two.
+func NewSlots(limit int) *Slots { return &Slots{limit: max(limit, 2)} }
+
+// Share is the access of one incarnation of a lane to the slots. A slot is taken
+// before an attempt is recorded. Then its request starts and ends, or the slot is
+// given back.
+type Share struct {
+	slots *Slots
+	wake  func() // told, from any goroutine, that the lane may take what it waited for
+
+	// What follows is guarded by slots.mu.
+	known   bool // its newest attempt is known
+	prompt  bool // and got an answer soon
+	held    int  // slots in all
+	granted int  // of these, handed to it while it waited
+	taken   int  // of these, for attempts that have not started
+	queue   *list.List
+	place   *list.Element // in queue; nil while it does not wait
+	left    bool          // what it had not started was given back
+}
+
+// Join makes the share of a lane. wake must only pass on.
+func (s *Slots) Join(wake func()) *Share { return &Share{slots: s, wake: wake} }
+
+// Take takes slots for up to want attempts and returns how many it got. When it
+// got fewer, the lane waits in turn and is woken once it may take more. With a
+// want of 0 it waits no longer.
+func (h *Share) Take(want int) (got int) {
+	h.change(func() {
+		got = min(h.granted, want)
+		h.put(h.granted - got)
+		h.granted = 0
+		for got < want && h.queueFor().Len() == 0 && h.slots.allows(h) {
+			h.add(1)
+			got++
+		}
+		h.taken += got
+		if got == want {
+			h.dequeue()
+		} else if !h.left {
+			h.enqueue()
+		}
+	})
+	return got
+}
+
+// Give gives back slots that were taken and not started.
+func (h *Share) Give(n int) {
+	h.change(func() {
+		if !h.left {
+			h.taken -= n
+			h.put(n)
+		}
+	})
+}
+
+// Start says that a request leaves for which a slot was taken. It can be that of
+// an incarnation that is gone, whose slots are given back: it counts all the same.
+func (h *Share) Start() {
+	h.change(func() {
+		if h.left {
+			h.add(1)
+			return
+		}
+		h.taken--
+	})
+}
+
+// End says that a request that started has ended.
+func (h *Share) End() { h.change(func() { h.put(1) }) }
+
+// Leave gives back what has not started, and ends the waiting.
+func (h *Share) Leave() {
+	h.change(func() {
+		h.left = true
+		h.dequeue()
+		h.put(h.granted + h.taken)
+		h.granted, h.taken = 0, 0
+	})
+}
+
+// Prompt says whether the lane's newest attempt got an answer soon.
+func (h *Share) Prompt(prompt bool) {
+	h.change(func() {
+		held := h.held
+		h.put(held)
+		h.known, h.prompt = true, prompt
+		h.add(held)
+	})
+}
+
+// change runs what changes the slots, and hands out what became free.
+func (h *Share) change(do func()) {
+	s := h.slots
+	s.mu.Lock()
+	do()
+	if h.place != nil {
+		h.enqueue() // perhaps into another queue
+	}
+	woken := s.hand()
+	s.mu.Unlock()
+	wakeAll(woken)
+}
+
+// allows reports whether a lane may have one more slot now.
+func (s *Slots) allows(h *Share) bool {
+	switch {
+	case s.used >= s.limit:
+		return false
+	case h.prompt:
+		return true
+	case h.held == 0:
+		return s.rest < s.limit/2
+	}
+	return s.rest < s.limit/4
+}
+
+// hand gives what is free to those who wait, and returns whom to wake.
+func (s *Slots) hand() (woken []*Share) {
+	for {
+		h := s.next()
+		if h == nil {
+			return woken
+		}
+		s.others = h.prompt
+		h.dequeue()
+		h.add(1)
+		h.granted = 1
+		woken = append(woken, h)
+	}
+}
+
+// next returns who gets the next free slot, nil for nobody.
+func (s *Slots) next() *Share {
+	order := [...]*list.List{&s.prompt, &s.fresh, &s.first, &s.more}
+	if s.others {
+		order = [...]*list.List{&s.fresh, &s.first, &s.more, &s.prompt}
+	}
+	for _, queue := range order {
+		if e := queue.Front(); e != nil && s.allows(e.Value.(*Share)) {
+			return e.Value.(*Share)
+		}
+	}
+	return nil
+}
+
+func (h *Share) add(n int) {
+	h.held += n
+	h.slots.used += n
+	if !h.prompt {
+		h.slots.rest += n
+	}
+}
+
+func (h *Share) put(n int) { h.add(-n) }
+
+// queueFor returns where the lane has to wait.
+func (h *Share) queueFor() *list.List {
+	switch {
+	case h.prompt:
+		return &h.slots.prompt
+	case h.held > 0:
+		return &h.slots.more
+	case h.known:
+		return &h.slots.first
+	}
+	return &h.slots.fresh
+}
+
+// enqueue puts the lane at the end of its queue, unless it is in that one already.
+func (h *Share) enqueue() {
+	queue := h.queueFor()
+	if h.place != nil && h.queue == queue {
+		return
+	}
+	h.dequeue()
+	h.queue, h.place = queue, queue.PushBack(h)
+}
+
+func (h *Share) dequeue() {
+	if h.place != nil {
+		h.queue.Remove(h.place)
+		h.queue, h.place = nil, nil
+	}
+}
+
+func wakeAll(shares []*Share) {
+	for _, h := range shares {
+		h.wake()
+	}
+}

@@ -1,0 +1,243 @@
+package gateway
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/postrider/postrider/data"
+)
+
+// tenant is a lane as far as slots go.
+type tenant struct {
+	share   *Share
+	woken   int
+	taken   int // not started
+	running int
+}
+
+func join(s *Slots, prompt bool) *tenant {
+	l := &tenant{}
+	l.share = s.Join(func() { l.woken++ })
+	l.share.Prompt(prompt)
+	return l
+}
+
+func (l *tenant) take(n int) int {
+	got := l.share.Take(n)
+	l.taken += got
+	return got
+}
+
+func (l *tenant) start() {
+	l.share.Start()
+	l.taken--
+	l.running++
+}
+
+func (l *tenant) end() {
+	l.share.End()
+	l.running--
+}
+
+func (s *Slots) inUse() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.used
+}
+
+func TestSlotsAreKeptForPromptLanes(t *testing.T) {
+	s := NewSlots(16)
+	var others []*tenant
+	for range 20 {
+		l := join(s, false)
+		others = append(others, l)
+		if got, want := l.take(4), map[bool]int{true: 4, false: 1}[len(others) == 1]; len(others) <= 5 && got != want {
+			t.Errorf("lane %d without a prompt answer got %d; want %d", len(others), got, want)
+		}
+	}
+	held := 0
+	for _, l := range others {
+		held += l.taken
+	}
+	if held != 8 {
+		t.Errorf("lanes without a prompt answer hold %d of 16 slots; want 8", held)
+	}
+	prompt := join(s, true)
+	if got := prompt.take(100); got != 8 {
+		t.Errorf("a prompt lane got %d; want the 8 that were kept", got)
+	}
+}
+
+func TestSlotsGoInTurn(t *testing.T) {
+	s := NewSlots(4)
+	full := join(s, true)
+	full.take(4)
+	a, b, c := join(s, false), join(s, false), join(s, false)
+	for _, l := range []*tenant{a, b, c, a} {
+		if l.take(1) != 0 {
+			t.Fatal("got a slot of which there is none")
+		}
+	}
+	full.take(3) // wants more too
+	want := []*tenant{full, a, full, b}
+	for i, l := range want {
+		before := l.woken
+		full.start()
+		full.end()
+		if l.woken != before+1 {
+			t.Fatalf("free slot %d went to another lane", i)
+		}
+		if l == full {
+			if full.take(3) != 1 {
+				t.Fatal("woken, and got nothing")
+			}
+		}
+	}
+	if c.woken > 0 {
+		t.Error("a third lane without a prompt answer got a slot; half of four is two")
+	}
+	full.take(0)
+	if a.take(0) != 0 || c.woken != 1 {
+		t.Error("a slot that is not wanted any more does not go to the next")
+	}
+}
+
+// Lanes that hang wait for each other; a new one does not wait for them all.
+func TestSlotsOfANewLane(t *testing.T) {
+	s := NewSlots(4)
+	var hanging []*tenant
+	for range 10 {
+		l := join(s, false)
+		hanging = append(hanging, l)
+		l.take(1)
+	}
+	fresh := &tenant{}
+	fresh.share = s.Join(func() { fresh.woken++ })
+	if fresh.take(3) != 0 {
+		t.Fatal("got a slot of which there is none")
+	}
+	hanging[0].start()
+	hanging[0].end()
+	if fresh.woken != 1 {
+		t.Error("the first slot that became free did not go to the new lane")
+	}
+	if fresh.take(3) != 1 || fresh.share.queue != &s.more {
+		t.Error("the new lane gets more than one before it is known")
+	}
+	hanging[1].start()
+	hanging[1].end()
+	if hanging[2].woken != 1 {
+		t.Error("the second slot that became free did not go to the lane that waited longest")
+	}
+}
+
+func TestSlotsOfALaneThatIsLost(t *testing.T) {
+	s := NewSlots(4)
+	lost := join(s, true)
+	lost.take(3)
+	lost.start()
+	lost.share.Leave()
+	next := join(s, true)
+	if got := next.take(4); got != 3 {
+		t.Fatalf("got %d after a lane was lost with one request under way; want 3", got)
+	}
+	lost.start() // what it had asked for is granted after all
+	if next.take(1) != 0 {
+		t.Error("got a fifth slot")
+	}
+	lost.share.Give(1)
+	next.share.Leave()
+	lost.end()
+	lost.end()
+	if got := join(s, true).take(9); got != 4 {
+		t.Errorf("%d slots are left when all was given back; want 4", got)
+	}
+}
+
+// TestSlotsHistories lets lanes of all kinds take and give in any order: never
+// more than the limit, half kept for prompt lanes, and whoever waits gets one
+// once there is one for it.
+func TestSlotsHistories(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		limit := rapid.IntRange(2, 12).Draw(t, "limit")
+		s := NewSlots(limit)
+		lanes := make([]*tenant, rapid.IntRange(1, 8).Draw(t, "lanes"))
+		for i := range lanes {
+			l := &tenant{}
+			l.share = s.Join(func() { l.woken++ })
+			lanes[i] = l
+			if rapid.Bool().Draw(t, "known") {
+				l.share.Prompt(rapid.Bool().Draw(t, "prompt"))
+			}
+		}
+		for range rapid.IntRange(0, 200).Draw(t, "steps") {
+			l := rapid.SampledFrom(lanes).Draw(t, "lane")
+			others := s.rest
+			switch rapid.IntRange(0, 5).Draw(t, "step") {
+			case 0, 1:
+				want := rapid.IntRange(0, limit+1).Draw(t, "want")
+				if got := l.take(want); got > want {
+					t.Fatalf("Take(%d) = %d", want, got)
+				}
+			case 2:
+				if l.taken > 0 {
+					l.start()
+				}
+			case 3:
+				if l.running > 0 {
+					l.end()
+				}
+			case 4:
+				if l.taken > 0 {
+					l.taken--
+					l.share.Give(1)
+				}
+			case 5:
+				l.share.Prompt(rapid.Bool().Draw(t, "now prompt"))
+				others = s.rest // a lane that turns bad keeps what it has
+			}
+			used, rest := 0, 0
+			for _, l := range lanes {
+				held := l.taken + l.running + l.share.granted
+				if held != l.share.held {
+					t.Fatalf("a lane holds %d; its share says %d", held, l.share.held)
+				}
+				used += held
+				if !l.share.prompt {
+					rest += held
+				}
+			}
+			if used != s.used || rest != s.rest || used > limit {
+				t.Fatalf("%d of %d are used, %d by lanes that are not prompt; the slots say %d and %d", used, limit, rest, s.used, s.rest)
+			}
+			if rest > limit/2 && rest > others {
+				t.Fatalf("lanes that are not prompt got %d of %d", rest, limit)
+			}
+			for _, l := range lanes {
+				if l.share.place != nil && s.allows(l.share) && l.share.queueFor().Front() == l.share.place {
+					t.Fatal("a lane waits though there is a slot for it")
+				}
+			}
+		}
+	})
+}
+
+func TestIsPrompt(t *testing.T) {
+	for _, c := range []struct {
+		result data.Result
+		took   time.Duration
+		want   bool
+	}{
+		{data.Result{Status: 200}, time.Second, true},
+		{data.Result{Status: 500}, time.Millisecond, true},
+		{data.Result{Status: 200}, time.Second + 1, false},
+		{data.Result{Cause: data.CauseRefused}, 0, false},
+		{data.Result{}, 0, false},
+	} {
+		if got := isPrompt(c.result, c.took); got != c.want {
+			t.Errorf("isPrompt(%+v, %v) = %v; want %v", c.result, c.took, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/postrider/postrider/config"
+	"github.com/postrider/postrider/http/dialect"
+)
+
+// callTimeout bounds each request of a command to a server.
+const callTimeout = 30 * time.Second
+
+// remote is the running server that a command talks to.
+type remote struct {
+	address string
+	keyFile string
+}
+
+func (r *remote) flags(c *cobra.Command) {
+	standard := config.Default().HTTP
+	c.Flags().StringVar(&r.address, "server", ownAddress(standard.Host, standard.Port), "address of the server")
+	c.Flags().StringVar(&r.keyFile, "key-file", "", "file that holds the API key; without it POSTRIDER_KEY is used")
+}
+
+// poster posts to a path of the server.
+func (r *remote) poster(path string) (*poster, error) {
+	key, err := readKey(r.keyFile)
+	if err != nil {
+		return nil, err
+	}
+	return newPoster(strings.TrimSuffix(r.address, "/")+path, key), nil
+}
+
+func readKey(file string) (string, error) {
+	if file == "" {
+		return os.Getenv("POSTRIDER_KEY"), nil
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return "", usageError{fmt.Errorf("read the API key: %w", err)}
+	}
+	return string(bytes.TrimSpace(b)), nil
+}
+
+// call posts a body for a command and returns the answer when it is a 2xx. When
+// nobody knows whether the server has it, the error says how to go on.
+func (p *poster) call(ctx context.Context, body []byte, goOn string, more ...dialect.HeaderField) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	status, answer, err := p.post(ctx, body, more...)
+	switch {
+	case errors.Is(err, errUnsendable):
+		return nil, usageError{err}
+	case errors.Is(err, errUnreached):
+		return nil, fmt.Errorf("%w; is it running?", err)
+	case err != nil:
+		return nil, fmt.Errorf("%w; %s", err, goOn)
+	case status/100 != 2:
+		return nil, fmt.Errorf("the server refused it with %d: %s", status, summary(answer))
+	}
+	return answer, nil
+}
+
+// errNotOurs: there is an answer, and it is not one that Postrider gives.
+var errNotOurs = errors.New("what answered is not Postrider")

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"sync/atomic"
+
+	"github.com/postrider/postrider/actors/gateway"
+	"github.com/postrider/postrider/data"
+	"github.com/postrider/postrider/http/egress"
+)
+
+// snapshot is what one reading of the configuration declares, compiled. It does
+// not change.
+type snapshot struct {
+	gateways *catalog
+	routes   []route
+}
+
+// inForce holds the snapshot that counts now. A reload puts another one in its
+// place, gateways and routes in one step; whoever reads more than once for the
+// same purpose does so from one Load. Nothing keeps an old snapshot alive but
+// those who still work with it.
+type inForce struct{ atomic.Pointer[snapshot] }
+
+// Gateway returns a declared gateway as it may be shown.
+func (f *inForce) Gateway(name string) (data.Gateway, bool) { return f.Load().gateways.Gateway(name) }
+
+// Gateways lists the declared gateways by name.
+func (f *inForce) Gateways() []data.Gateway { return f.Load().gateways.Gateways() }
+
+// route returns the routes that count for one request, for httpapi.Options.
+func (f *inForce) route() func(data.NewEvent) ([]data.NewMessage, error) { return f.Load().route }
+
+// define returns how lanes serve a gateway, for actors.Options.
+func (f *inForce) define(client *egress.Client) func(name string) (gateway.Definition, bool) {
+	return func(name string) (gateway.Definition, bool) { return f.Load().gateways.define(name, client) }
+}

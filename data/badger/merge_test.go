@@ -1,0 +1,196 @@
+package badger
+
+import (
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"github.com/postrider/postrider/data"
+)
+
+// tables is how many bytes Badger's tables take.
+func (k *kept) tables() (size int64) {
+	k.t.Helper()
+	files, err := filepath.Glob(filepath.Join(k.options.Path, "badger", "*.sst"))
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	for _, path := range files {
+		info, err := os.Stat(path)
+		if err != nil {
+			k.t.Fatal(err)
+		}
+		size += info.Size()
+	}
+	return size
+}
+
+// forget leaves a store of which almost all was deleted: 80 MB of texts, more than
+// Badger leaves unmerged by itself, and a few that are kept.
+func (k *kept) forget() {
+	k.t.Helper()
+	k.send("gateway_2", texts(1000)...)
+	large := slices.Repeat([]string{strings.Repeat("x", 100<<10)}, 10)
+	for range 80 {
+		k.send("gateway_1", large...)
+		k.deliver("gateway_1")
+	}
+	k.machine().pass(day.Delivered + time.Second)
+	for k.prune(day, 1000).Next <= k.Now() {
+	}
+}
+
+func TestMergeFreesTheDisk(t *testing.T) {
+	k := newKept(t)
+	k.forget()
+	before, garbage := k.tables(), k.garbage.Load()
+	if before < 60<<20 || garbage < 80e6 || garbage > 90e6 {
+		t.Fatalf("there are %d bytes of tables, %d are said to be deleted", before, garbage)
+	}
+	k.reopen()
+	if got := k.garbage.Load(); got != garbage {
+		t.Errorf("after a restart %d bytes are said to be deleted; want %d", got, garbage)
+	}
+	k.record(data.NewEvent{Type: "while it is open"})
+	if err := k.merge(); err != nil {
+		t.Fatalf("merge() = %v", err)
+	}
+	if after := k.tables(); after > 2<<20 {
+		t.Errorf("of %d bytes of tables %d are left", before, after)
+	}
+	if got := k.garbage.Load(); got != 0 {
+		t.Errorf("%d bytes are still said to be deleted", got)
+	}
+	k.verify()
+	k.reopen()
+	k.verify()
+	if n := len(k.ready("gateway_2", 0, 2000)); n != 1000 {
+		t.Errorf("%d messages are left; want 1000", n)
+	}
+}
+
+// TestMergeStops ends a merge between two of its steps: what is left is sound, and can
+// be merged later.
+func TestMergeStops(t *testing.T) {
+	k := newKept(t)
+	k.forget()
+	before, garbage := k.tables(), k.garbage.Load()
+	if err := k.fillMemtable(); err != nil {
+		t.Fatal(err)
+	}
+	close(k.stop)
+	k.watching.Wait()
+	for _, merge := range []func() error{k.flatten, k.merge} {
+		if err := merge(); !errors.Is(err, errStopped) {
+			t.Errorf("with the store about to close it ends with %v; want %v", err, errStopped)
+		}
+	}
+	if got := k.garbage.Load(); got != garbage {
+		t.Errorf("%d bytes are said to be deleted; want %d", got, garbage)
+	}
+	k.verify()
+	if err := k.release(); err != nil {
+		t.Fatal(err)
+	}
+	k.open()
+	k.verify()
+	if err := k.merge(); err != nil || k.tables() > 2<<20 {
+		t.Errorf("merge() = %v, of %d bytes of tables %d are left", err, before, k.tables())
+	}
+}
+
+// TestCloseDuringMerge waits for a step, not for the whole.
+func TestCloseDuringMerge(t *testing.T) {
+	k := newKept(t)
+	k.forget()
+	var err error
+	k.watching.Go(func() { err = k.merge() })
+	k.close()
+	if err != nil && !errors.Is(err, errStopped) {
+		t.Errorf("merge() = %v", err)
+	}
+	k.open()
+	k.verify()
+}
+
+// TestWhenAMergeStops asks before each step.
+func TestWhenAMergeStops(t *testing.T) {
+	k := newKept(t)
+	for _, c := range []struct {
+		about string
+		says  string
+		state func(s *Store)
+		want  bool
+	}{
+		{"calm", flattenStep, func(*Store) {}, false},
+		{"busy for a moment", flattenStep, func(s *Store) { s.busy.Add(int64(time.Minute)) }, false},
+		{"busy for most of the time", flattenStep, func(s *Store) { s.busy.Add(int64(40 * time.Minute)) }, true},
+		{"full", flattenStep, func(s *Store) { s.options.MinFree = math.MaxInt64 }, true},
+		{"closing", flattenStep, func(s *Store) { close(s.stop) }, true},
+		{"closing, said elsewhere", "LOG Compact", func(s *Store) { close(s.stop) }, false},
+	} {
+		s := &Store{options: k.Store.options, db: k.db, stop: make(chan struct{}), stepAt: time.Now().Add(-time.Hour)}
+		c.state(s)
+		stopped := func() (stopped bool) {
+			defer func() { stopped = recover() == errStopped }() //nolint:errorlint // it is the very value
+			s.saidByFlatten(c.says + " with %+v")
+			return false
+		}()
+		if stopped != c.want {
+			t.Errorf("%s: a merge stops: %v; want %v", c.about, stopped, c.want)
+		}
+	}
+}
+
+func TestMergeable(t *testing.T) {
+	k := newKept(t)
+	k.forget()
+	garbage, size := k.garbage.Load(), k.tables()
+	for _, c := range []struct {
+		about   string
+		garbage int64
+		want    bool
+	}{
+		{"little was deleted", leastGarbage - 1, false},
+		{"much was deleted", leastGarbage, true},
+		{"little of what there is was deleted", size / worthShare, size/worthShare >= leastGarbage},
+	} {
+		k.garbage.Store(c.garbage)
+		if got := k.mergeable(); got != c.want {
+			t.Errorf("%s: mergeable() = %v; want %v", c.about, got, c.want)
+		}
+	}
+	k.garbage.Store(leastGarbage)
+	full := &Store{options: k.Store.options, db: k.db}
+	full.garbage.Store(leastGarbage)
+	if full.options.MinFree = math.MaxInt64; full.mergeable() {
+		t.Error("mergeable() without the room for it")
+	}
+	k.garbage.Store(garbage)
+}
+
+func TestLargestStep(t *testing.T) {
+	table := func(level int, left, right string, size uint32) badger.TableInfo {
+		return badger.TableInfo{Level: level, Left: []byte(left), Right: []byte(right), OnDiskSize: size}
+	}
+	for _, c := range []struct {
+		tables []badger.TableInfo
+		want   int64
+	}{
+		{nil, 0},
+		{[]badger.TableInfo{table(6, "a", "z", 5)}, 0},
+		{[]badger.TableInfo{table(5, "a", "c", 1), table(6, "a", "b", 10), table(6, "c", "d", 20), table(6, "e", "f", 40)}, 31},
+		{[]badger.TableInfo{table(0, "a", "c", 1), table(0, "e", "e", 2), table(6, "a", "b", 10), table(6, "e", "f", 40)}, 45},
+	} {
+		if got := largestStep(c.tables); got != c.want {
+			t.Errorf("largestStep(%+v) = %d; want %d", c.tables, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,86 @@
+package badger
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/postrider/postrider/data"
+)
+
+// badgerEntry is what Badger adds to an entry's key and value when it sizes a
+// transaction.
+const badgerEntry = 12
+
+// priced applies a batch that fits into one transaction and checks that its price was
+// no less than what it wrote.
+func (k *kept) priced(what string, b *data.Batch) {
+	k.t.Helper()
+	w := k.newWriter()
+	if err := w.apply(b); err != nil {
+		k.t.Fatalf("%s: %v", what, err)
+	}
+	spent := cost{w.t.entries, w.t.bytes + badgerEntry*w.t.entries}
+	if !spent.within(w.t.cost) {
+		k.t.Errorf("%s costs %+v; its price was %+v", what, spent, w.t.cost)
+	}
+}
+
+// TestPricesAreUpperBounds applies each operation alone, and so large that what a
+// price forgets cannot hide in what it rounds up.
+func TestPricesAreUpperBounds(t *testing.T) {
+	const n = 120
+	k := newKept(t)
+	var all []data.ID // of dead letters, in many lanes
+	for i := range n {
+		name := fmt.Sprint(strings.Repeat("g", 60), i%40)
+		m := []data.NewMessage{{Gateway: name, Text: strings.Repeat("x", 10*i)}, {Gateway: name, Text: strings.Repeat("y", 12*i)}, {Gateway: name}}
+		o := &data.Save{Messages: m, Key: &data.IdempotencyKey{Key: [32]byte{byte(i), byte(i >> 8)}}}
+		k.priced("a save", &data.Batch{Saves: []*data.Save{o}})
+		all = append(all, o.First)
+		begin := &data.Begin{Gateway: name}
+		for _, r := range k.ready(name, 0, 3) {
+			begin.Claims = append(begin.Claims, data.Claim{Ref: r, Policy: minute})
+		}
+		k.priced("a begin", &data.Batch{Begins: []*data.Begin{begin}})
+		for j, r := range []data.Result{permanent, withdrawn, delivered} {
+			settle := &data.Settle{Gateway: name, ID: o.First + data.ID(j), Number: 1, Ended: k.Now(), Result: r}
+			k.priced("a settle", &data.Batch{Settles: []*data.Settle{settle}})
+		}
+		k.priced("a cancel", &data.Batch{Cancels: []*data.Cancel{{ID: o.First + 1}}})
+		for _, paused := range []bool{true, false} {
+			k.priced("a pause", &data.Batch{Pauses: []*data.Pause{{Gateway: name, Paused: paused}}})
+		}
+		k.machine().pass(time.Minute)
+	}
+	k.priced("a resend", &data.Batch{Resends: []*data.Resend{{IDs: all[:n/2]}}})
+	k.priced("a resend of which half was sent again", &data.Batch{Resends: []*data.Resend{{IDs: all[n/4 : 3*n/4]}}})
+	for i := range 5 {
+		k.record(slices.Repeat([]data.NewEvent{{Type: "a"}}, 10*i+1)...)
+	}
+	k.machine().pass(day.Dead)
+	prune := func() {
+		for i := 0; ; i++ {
+			o := &data.Prune{Keep: day, Limit: []int{1, 7, 100, 400}[i%4]}
+			k.priced(fmt.Sprint("a prune of ", o.Limit), &data.Batch{Prune: o})
+			if o.Next > k.Now() {
+				return
+			}
+		}
+	}
+	prune()
+	// One lane with much in one group.
+	k.send("gateway_1", texts(1000)...)
+	k.deliver("gateway_1")
+	for _, id := range idRange(k.send("gateway_2", texts(500)...), 500) {
+		k.cancel(id)
+	}
+	k.machine().pass(day.Dead)
+	prune()
+	k.verify()
+	if n := k.keysUnder(prefixDone); n != 0 {
+		t.Errorf("%d groups are left", n)
+	}
+}
