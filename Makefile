@@ -42,6 +42,10 @@ fuzz: ## Run every fuzz target for FUZZTIME
 		done; \
 	done
 
+.PHONY: scenario
+scenario: build ## Measure the figures of ARCHITECTURE.md, all or NAME=dead (an hour or two at full size)
+	$(GO) run ./cmd/scenario $(or $(NAME),all)
+
 .PHONY: bench
 bench: ## Run the benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...

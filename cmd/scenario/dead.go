@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// dead is what a healthy gateway notices of thousands that are dead: a third
+// refuse connections, a third accept them and are silent, a third answer after
+// the attempt has timed out. It is measured in one process, first before the
+// dead ones have messages, then with a steady load on all of them.
+type dead struct {
+	gateways int
+	messages int
+	deadRate int
+	rate     int
+	seconds  int
+	inFlight int
+	settle   time.Duration
+}
+
+func (s *dead) flags(f *pflag.FlagSet) {
+	f.IntVar(&s.gateways, "gateways", 10_000, "gateways, one of them healthy")
+	f.IntVar(&s.messages, "messages", 5, "messages for each dead gateway at first")
+	f.IntVar(&s.deadRate, "dead-rate", 250, "further messages per second, to the dead gateways in turn")
+	f.IntVar(&s.rate, "rate", 50, "messages per second to the healthy gateway")
+	f.IntVar(&s.seconds, "seconds", 120, "how long to send to the healthy gateway, alone and among the dead")
+	f.IntVar(&s.inFlight, "max-in-flight", 4096, "delivery.max_in_flight of the program")
+	f.DurationVar(&s.settle, "settle", 15*time.Second, "how long after their first messages the load on the dead counts as steady; longer than a timeout")
+}
+
+const (
+	deadLimit  = 500 * time.Millisecond // of p99 from due to start
+	deadMemory = 300 * mebibyte
+	deadDelay  = 30 * time.Second // of those that answer too late
+)
+
+func (s *dead) run(ctx context.Context, l *lab) error {
+	// Each silent connection is open at both ends.
+	if err := descriptors(uint64(s.inFlight) + 2000); err != nil {
+		return err
+	}
+	healthy := &desk{}
+	program, err := s.program(ctx, l, healthy)
+	if err != nil {
+		return err
+	}
+	c, err := program.start(ctx, 2*patience)
+	if err != nil {
+		return err
+	}
+	defer c.kill()
+	c.reset()
+	l.say("the healthy gateway alone, for %d s", s.seconds)
+	alone, err := s.measure(ctx, c, healthy)
+	if err != nil {
+		return err
+	}
+	idle, own := c.reset()
+
+	l.say("%s messages for %s dead gateways", count(s.messages*(s.gateways-1)), count(s.gateways-1))
+	if err := s.burden(ctx, c); err != nil {
+		return err
+	}
+	loading, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() { cancel(s.load(loading, c)) }()
+	if err := wait(loading, s.settle); err != nil {
+		return err
+	}
+	l.say("the healthy gateway among the dead, for %d s", s.seconds)
+	among, err := s.measure(loading, c, healthy)
+	if err != nil {
+		return err
+	}
+	anonymous, descriptors := c.reset()
+	busy, err := s.busy(ctx, c)
+	if err != nil {
+		return err
+	}
+	cancel(nil)
+
+	if err := s.compare(l, alone, among); err != nil {
+		return err
+	}
+	l.report.note("dead, gateways that have messages to send at the end", fmt.Sprintf("%s of %s", count(busy), count(s.gateways-1)))
+	l.report.note("dead, peak anonymous RSS before the dead have messages", size(idle))
+	l.report.goal("dead, peak anonymous RSS", "< "+size(deadMemory), size(anonymous), anonymous < deadMemory)
+	l.report.note("dead, descriptors before the dead have messages", count(own))
+	l.report.goal("dead, peak descriptors", fmt.Sprintf("<= %s + %s", count(s.inFlight), count(own)), count(descriptors), descriptors <= int64(s.inFlight)+own)
+	return nil
+}
+
+func (s *dead) compare(l *lab, alone, among *journal) error {
+	if len(alone.lateness()) == 0 || len(among.lateness()) == 0 {
+		return errNothing
+	}
+	part := func(j *journal, share float64) time.Duration { return max(0, percentile(j.lateness(), share)) }
+	for _, m := range []struct {
+		when string
+		*journal
+	}{{"alone", alone}, {"among the dead", among}} {
+		l.report.note("dead, healthy gateway "+m.when+", from due to start, p50 and p99", span(part(m.journal, 0.50))+", "+span(part(m.journal, 0.99)))
+		l.report.note("dead, healthy gateway "+m.when+", from sending to start, p50 and p99",
+			span(percentile(m.latency(), 0.50))+", "+span(percentile(m.latency(), 0.99)))
+	}
+	arrived := len(among.lateness())
+	l.report.goal("dead, messages that reached the healthy gateway", count(len(among.notes)), count(arrived), arrived == len(among.notes))
+	p99, before := part(among, 0.99), part(alone, 0.99)
+	l.report.goal("dead, p99 among the dead", "<= twice alone, < "+span(deadLimit), span(p99), p99 <= 2*before && p99 < deadLimit)
+	return nil
+}
+
+// program declares the gateways. The dead ones are many by their paths only.
+func (s *dead) program(ctx context.Context, l *lab, healthy *desk) (*program, error) {
+	late := &counter{}
+	late.delay.Store(int64(deadDelay))
+	mux := http.NewServeMux()
+	mux.Handle("/healthy", healthy)
+	mux.Handle("/late/", late)
+	answering, err := serve(ctx, mux)
+	mute, muteErr := silent(ctx)
+	closed, closedErr := refusing(ctx)
+	if err := errors.Join(err, muteErr, closedErr); err != nil {
+		return nil, err
+	}
+	gateways := section{"healthy": at(answering + "/healthy")}
+	for i := range s.gateways - 1 {
+		base := []string{closed, mute, answering + "/late"}[i%3]
+		gateways[deadName(i)] = at(fmt.Sprintf("%s/%d", base, i))
+	}
+	return l.program("dead", section{"delivery": section{"max_in_flight": s.inFlight}, "gateways": gateways})
+}
+
+func deadName(i int) string { return fmt.Sprint("dead-", i) }
+
+// burden gives each dead gateway its first messages.
+func (s *dead) burden(ctx context.Context, c *child) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	done := make(chan error, 32)
+	for worker := range cap(done) {
+		go func() {
+			for i := worker; i < s.messages*(s.gateways-1); i += cap(done) {
+				if err := s.give(ctx, c, i); err != nil {
+					cancel(err)
+					break
+				}
+			}
+			done <- context.Cause(ctx)
+		}()
+	}
+	for range cap(done) {
+		if err := <-done; err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// load gives them more, until ctx ends.
+func (s *dead) load(ctx context.Context, c *child) error {
+	begin := time.Now()
+	for i := 0; ; i++ {
+		if err := wait(ctx, time.Until(begin.Add(time.Duration(i)*time.Second/time.Duration(s.deadRate)))); err != nil {
+			return err
+		}
+		if err := s.give(ctx, c, i); err != nil {
+			return fmt.Errorf("send to the dead gateways: %w", err)
+		}
+	}
+}
+
+func (s *dead) give(ctx context.Context, c *child, i int) error {
+	return c.insist(ctx, "/send_message", map[string]string{"gateway": deadName(i % (s.gateways - 1)), "message": text(i)})
+}
+
+// measure sends to the healthy gateway. What does not arrive soon after the end
+// is missing in the figures.
+func (s *dead) measure(ctx context.Context, c *child, healthy *desk) (*journal, error) {
+	j := healthy.open(s.rate * s.seconds)
+	if err := j.stream(ctx, c, "healthy", s.rate); err != nil {
+		return nil, err
+	}
+	_ = j.arrive(ctx, patience) // how many are missing is a figure
+	return j, ctx.Err()
+}
+
+// busy counts the dead gateways that have messages to send.
+func (s *dead) busy(ctx context.Context, c *child) (n int, err error) {
+	lanes, err := c.lanes(ctx)
+	for _, l := range lanes {
+		if l.Name != "healthy" && l.open() > 0 {
+			n++
+		}
+	}
+	return n, err
+}

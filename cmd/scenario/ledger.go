@@ -1,0 +1,160 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// limits are what a gateway was promised.
+type limits struct {
+	attempts    int
+	interval    time.Duration
+	concurrency int     // 0: not looked at
+	rate        float64 // per second; 0: not looked at
+}
+
+// seen is one request as the gateway saw it.
+type seen struct {
+	message string
+	number  int
+	key     string // of the header Idempotency-Key
+	at      time.Time
+	// end is just before the gateway answered, or before the program was killed;
+	// zero when neither was seen.
+	end    time.Time
+	status int // of the answer; 0 when it gave none
+}
+
+// ledger is what a gateway saw of all messages.
+type ledger struct {
+	mu   sync.Mutex
+	seen []*seen
+}
+
+// enter notes a request whose head has come.
+func (l *ledger) enter(r *http.Request) *seen {
+	s := &seen{message: r.Header.Get("Postrider-Message-Id"), key: r.Header.Get("Idempotency-Key"), at: time.Now()}
+	s.number, _ = strconv.Atoi(r.Header.Get("Postrider-Attempt")) // 0 is a violation
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.seen = append(l.seen, s)
+	return s
+}
+
+// leave notes that one will be answered now, with 0 for a connection that is
+// broken.
+func (l *ledger) leave(s *seen, status int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s.end.IsZero() {
+		s.end, s.status = time.Now(), status
+	}
+}
+
+// cut notes that the program will be killed now.
+func (l *ledger) cut() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.seen {
+		if s.end.IsZero() {
+			s.end = time.Now()
+		}
+	}
+}
+
+// all returns copies, in the order in which they came.
+func (l *ledger) all() []seen {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := make([]seen, len(l.seen))
+	for i, s := range l.seen {
+		all[i] = *s
+	}
+	return all
+}
+
+// violations lists every promise that a gateway saw broken.
+func violations(all []seen, promised limits) (found []string) {
+	complain := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }
+	byMessage := map[string][]seen{}
+	for _, s := range all {
+		byMessage[s.message] = append(byMessage[s.message], s)
+	}
+	for id, requests := range byMessage {
+		if len(requests) > promised.attempts {
+			complain("message %s came %d times, at most %d are allowed", id, len(requests), promised.attempts)
+		}
+		for i, s := range requests {
+			if s.number < 1 || s.number > promised.attempts {
+				complain("message %s came as attempt %d of %d", id, s.number, promised.attempts)
+			}
+			if s.key != id {
+				complain("message %s came with the key %q", id, s.key)
+			}
+			if i == 0 {
+				continue
+			}
+			before := requests[i-1]
+			if s.number <= before.number {
+				complain("message %s came as attempt %d after %d", id, s.number, before.number)
+			}
+			// Where the end of an attempt was not seen, it ended after its arrival.
+			end := before.end
+			if end.IsZero() {
+				end = before.at
+			}
+			if pause := s.at.Sub(end); pause < promised.interval {
+				complain("message %s: attempt %d came %v after the end of attempt %d, which took %v and was answered with %d; %v is the interval",
+					id, s.number, pause, before.number, end.Sub(before.at), before.status, promised.interval)
+			}
+		}
+	}
+	slices.Sort(found)
+	return append(found, crowds(all, promised)...)
+}
+
+// crowds lists where more came at once, or within a time, than the limits allow.
+func crowds(all []seen, promised limits) (found []string) {
+	starts := slices.Clone(all)
+	slices.SortFunc(starts, func(a, b seen) int { return a.at.Compare(b.at) })
+	if promised.concurrency > 0 {
+		if most := together(starts); most > promised.concurrency {
+			found = append(found, fmt.Sprintf("%d requests were under way at once, %d is the limit", most, promised.concurrency))
+		}
+	}
+	if promised.rate == 0 {
+		return found
+	}
+	// The lane may save up a twentieth of a second, or one attempt. What is on the
+	// way when time stands still arrives together, which is as many as may be
+	// under way.
+	const window = time.Second
+	allowed := promised.rate*window.Seconds() + max(1, promised.rate/20) + float64(promised.concurrency)
+	from := 0
+	for to := range starts {
+		for starts[to].at.Sub(starts[from].at) >= window {
+			from++
+		}
+		if n := to - from + 1; float64(n) > allowed {
+			return append(found, fmt.Sprintf("%d requests came within %v, %.0f are the limit", n, window, allowed))
+		}
+	}
+	return found
+}
+
+// together is how many requests were under way at once, at most. One whose end
+// was not seen does not count beyond its start.
+func together(starts []seen) (most int) {
+	var ends []time.Time
+	for _, s := range starts {
+		ends = slices.DeleteFunc(ends, func(end time.Time) bool { return !end.After(s.at) })
+		if ends = append(ends, s.end); len(ends) > most {
+			most = len(ends)
+		}
+	}
+	return most
+}

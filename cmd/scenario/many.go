@@ -1,0 +1,144 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// many is a hundred thousand gateways with one message each. A configuration
+// file is for ten thousand, so the tree runs in a process of this program, which
+// defines the gateways itself (many_tree.go).
+type many struct {
+	gateways int
+	linger   time.Duration
+	limit    time.Duration
+}
+
+func (s *many) flags(f *pflag.FlagSet) {
+	f.IntVar(&s.gateways, "gateways", 100_000, "gateways, each with one message")
+	f.DurationVar(&s.linger, "linger", 2*time.Second, "how long an idle lane stays")
+	f.DurationVar(&s.limit, "limit", 10*time.Minute, "how long it may take")
+}
+
+// manyPerGateway is what a gateway without work may cost.
+const manyPerGateway = 1000
+
+func (s *many) run(ctx context.Context, l *lab) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.limit, fmt.Errorf("not within %v", s.limit))
+	defer cancel()
+	if err := descriptors(manyInFlight + 2000); err != nil {
+		return err
+	}
+	seen := newRoll(s.gateways)
+	url, err := serve(ctx, seen)
+	if err != nil {
+		return err
+	}
+	phases, peak, err := s.tree(ctx, l, url)
+	if err != nil {
+		return err
+	}
+	what := fmt.Sprintf("many, %s gateways with one message each, ", count(s.gateways))
+	reached := seen.present()
+	l.report.goal(what+"delivered", count(s.gateways), count(reached), reached == s.gateways)
+	l.report.note(what+"requests beyond one", count(int(seen.requests.Load())-reached-min(s.gateways, manyWarm)))
+	l.report.note(what+"from the first accepted to the last delivered", span(phases[phaseDelivered].Since-phases[phaseWarm].Since))
+	l.report.note(what+"peak anonymous RSS", size(peak))
+	l.report.note(what+"anonymous RSS before", size(phases[phaseWarm].Anonymous))
+	// Lanes that are gone leave what the store and the manager know of them.
+	after, allowed := phases[phaseStopped].Anonymous, phases[phaseWarm].Anonymous+int64(s.gateways)*manyPerGateway
+	l.report.goal(what+"anonymous RSS when the lanes have stopped", "< "+size(allowed), size(after), after < allowed)
+	for _, cost := range []struct {
+		of       string
+		from, to string
+	}{
+		{"declared", phaseOpened, phaseDeclared},
+		{"once used", phaseWarm, phaseStopped},
+	} {
+		each := (phases[cost.to].Heap - phases[cost.from].Heap) / int64(s.gateways)
+		l.report.goal("many, heap per gateway without work, "+cost.of, fmt.Sprintf("< %d B", manyPerGateway), fmt.Sprintf("%d B", each), each < manyPerGateway)
+	}
+	return nil
+}
+
+// tree runs the process with the tree and returns what it says of each phase,
+// and the peak of its anonymous memory.
+func (s *many) tree(ctx context.Context, l *lab, url string) (map[string]phase, int64, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, 0, err
+	}
+	cmd := exec.CommandContext(ctx, self, manyTree,
+		"--store", l.dir, "--url", url, "--gateways", strconv.Itoa(s.gateways), "--linger", s.linger.String())
+	var said strings.Builder
+	cmd.Stderr = &said
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, 0, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, 0, fmt.Errorf("start the tree: %w", err)
+	}
+	var m meter
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	go m.watch(watching, cmd.Process.Pid)
+	phases := map[string]phase{}
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		var p phase
+		if err := json.Unmarshal(lines.Bytes(), &p); err != nil {
+			continue // the end says what is wrong
+		}
+		phases[p.Name] = p
+		l.say("%s: heap %s, anonymous RSS %s", p.Name, size(p.Heap), size(p.Anonymous))
+	}
+	if err := cmd.Wait(); err != nil || len(phases) != manyPhases {
+		return nil, 0, fmt.Errorf("the tree ended after %d of %d phases: %w; it said\n%s", len(phases), manyPhases, errors.Join(err, context.Cause(ctx)), said.String())
+	}
+	peak, _ := m.reset()
+	return phases, peak, nil
+}
+
+// roll is a server of many gateways, /0 and up, that notes which were reached.
+type roll struct {
+	requests atomic.Int64
+	mu       sync.Mutex
+	reached  []bool
+}
+
+func newRoll(gateways int) *roll { return &roll{reached: make([]bool, gateways)} }
+
+func (r *roll) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+	r.requests.Add(1)
+	if i, err := strconv.Atoi(strings.TrimPrefix(request.URL.Path, "/")); err == nil && i < len(r.reached) {
+		r.mu.Lock()
+		r.reached[i] = true
+		r.mu.Unlock()
+	}
+	w.WriteHeader(http.StatusOK)
+}
+
+func (r *roll) present() (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, yes := range r.reached {
+		if yes {
+			n++
+		}
+	}
+	return n
+}

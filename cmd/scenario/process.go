@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// sampling is how often a process is looked at.
+const sampling = 100 * time.Millisecond
+
+// memory is what a process has in memory.
+type memory struct {
+	anonymous int64 // bytes that no file is behind: RssAnon
+	peak      int64 // bytes at most since the start, files included: VmHWM
+}
+
+func memoryOf(pid int) (memory, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return memory{}, err
+	}
+	anonymous, err := kilobytes(string(b), "RssAnon")
+	peak, peakErr := kilobytes(string(b), "VmHWM")
+	return memory{anonymous, peak}, errors.Join(err, peakErr)
+}
+
+// kilobytes reads a line such as "RssAnon:  1234 kB" and returns bytes.
+func kilobytes(text, name string) (int64, error) {
+	_, rest, found := strings.Cut(text, name+":")
+	line, _, _ := strings.Cut(rest, "\n")
+	number, unit, _ := strings.Cut(strings.TrimSpace(line), " ")
+	n, err := strconv.ParseInt(number, 10, 64)
+	if !found || err != nil || unit != "kB" {
+		return 0, fmt.Errorf("no %s in kB", name)
+	}
+	return n << 10, nil
+}
+
+// descriptorsOf counts the open files of a process.
+func descriptorsOf(pid int) (int64, error) {
+	names, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	return int64(len(names)), err
+}
+
+// halted reports whether a process is stopped by a signal, with all its threads.
+func halted(pid int) (bool, error) {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil || len(threads) == 0 {
+		return false, fmt.Errorf("process %d has no threads: %w", pid, err)
+	}
+	for _, path := range threads {
+		b, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // a thread that has ended
+		}
+		if err != nil {
+			return false, err
+		}
+		// The state follows the name, which may hold anything: "12 (a) b) T ...".
+		_, state, _ := strings.Cut(string(b[strings.LastIndexByte(string(b), ')')+1:]), " ")
+		if !strings.HasPrefix(state, "T") {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// meter looks at a process now and then and keeps the most that it saw.
+type meter struct {
+	anonymous   atomic.Int64
+	descriptors atomic.Int64
+}
+
+// watch samples until ctx or the process ends.
+func (m *meter) watch(ctx context.Context, pid int) {
+	for wait(ctx, sampling) == nil {
+		mem, err := memoryOf(pid)
+		if err != nil {
+			return
+		}
+		raise(&m.anonymous, mem.anonymous)
+		if n, err := descriptorsOf(pid); err == nil {
+			raise(&m.descriptors, n)
+		}
+	}
+}
+
+func raise(most *atomic.Int64, n int64) {
+	for {
+		old := most.Load()
+		if n <= old || most.CompareAndSwap(old, n) {
+			return
+		}
+	}
+}
+
+// reset forgets what was seen and returns it.
+func (m *meter) reset() (anonymous, descriptors int64) {
+	return m.anonymous.Swap(0), m.descriptors.Swap(0)
+}
+
+// usage is what a directory takes.
+type usage struct {
+	apparent  int64 // bytes as the files' lengths have it; some have holes
+	allocated int64 // bytes of the disk
+}
+
+func usageOf(directory string) (u usage, err error) {
+	err = filepath.WalkDir(directory, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return ifThere(err)
+		}
+		var s syscall.Stat_t
+		if err := syscall.Lstat(path, &s); err != nil {
+			return ifThere(err)
+		}
+		u.apparent += s.Size
+		u.allocated += s.Blocks * 512
+		return nil
+	})
+	return u, err
+}
+
+// ifThere is nil for a file that was removed meanwhile.
+func ifThere(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// wait returns after d, or before it with the error of ctx.
+func wait(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// until asks each pace until the answer is yes, for limit at most.
+func until(ctx context.Context, what string, limit, pace time.Duration, done func() (bool, error)) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not within %v: %s", limit, what))
+	defer cancel()
+	for {
+		if yes, err := done(); yes || err != nil {
+			return err
+		}
+		if err := wait(ctx, pace); err != nil {
+			return err
+		}
+	}
+}
