@@ -238,7 +238,7 @@ func (t *Tree) gateways() gateways.Options {
 				Attempted:  t.options.Attempted,
 			}
 			if at, doubt := t.options.Store.Resumed(); doubt {
-				o.NotBefore = at.Add(d.Policy.Interval)
+				o.Doubt = at
 			}
 			return o
 		},

@@ -17,6 +17,9 @@ import (
 type Options struct {
 	// File is the YAML file to read; empty reads none.
 	File string
+	// Filled refuses a file without any key: who saves it anew may have emptied it
+	// and not written it yet.
+	Filled bool
 	// Environ is the environment as os.Environ returns it. Keys are read from
 	// it, and every {env: NAME}.
 	Environ []string
@@ -45,7 +48,7 @@ func Load(o Options) (*Config, error) {
 	if err := l.loadDefaults(); err != nil {
 		return nil, err
 	}
-	fromFile, ok := l.readFile(o.File)
+	fromFile, ok := l.readFile(o.File, o.Filled)
 	if !ok {
 		// The other places may depend on what the file says: judging them
 		// without it would report mistakes that are none.
@@ -102,7 +105,7 @@ func (l *loader) loadDefaults() error {
 	return l.ko.Load(confmap.Provider(flat, "."), nil)
 }
 
-func (l *loader) readFile(name string) (any, bool) {
+func (l *loader) readFile(name string, filled bool) (any, bool) {
 	if name == "" {
 		return nil, true
 	}
@@ -117,8 +120,13 @@ func (l *loader) readFile(name string) (any, bool) {
 	}
 	d := document{name: name, report: &l.report}
 	v, ok := d.readYAML("", content)
-	if _, isMap := v.(map[string]any); ok && v != nil && !isMap {
+	found, isMap := v.(map[string]any)
+	if ok && v != nil && !isMap {
 		l.report.reject(name, "expected keys with their values")
+		return nil, false
+	}
+	if ok && filled && len(found) == 0 {
+		l.report.reject(name, "the file is empty; expected at least one key")
 		return nil, false
 	}
 	return v, ok

@@ -258,6 +258,21 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 	}
 }
 
+// Who asks for a filled file does not get one that was emptied to be written anew.
+func TestFilledFile(t *testing.T) {
+	for _, content := range []string{"", "\n", "# nothing\n", "---\n", "{}\n", "~\n"} {
+		_, err := config.Load(config.Options{File: write(t, content), Filled: true})
+		if err == nil || !strings.Contains(err.Error(), "the file is empty") {
+			t.Errorf("file %q gives %v; want that it is empty", content, err)
+		}
+	}
+	for _, file := range []string{"", write(t, "gateways: {}\n")} {
+		if _, err := config.Load(config.Options{File: file, Filled: true}); err != nil {
+			t.Errorf("file %q gives %v; want none", file, err)
+		}
+	}
+}
+
 func TestManyGatewaysLoadQuickly(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("gateways:\n")

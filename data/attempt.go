@@ -96,6 +96,19 @@ type Result struct {
 	Hint    time.Duration // how long the gateway asked us to wait; 0 when it did not
 }
 
+// Unreached says how many attempts in a row have ended without a connection when
+// one ends so, after so many before it. One that says nothing about the way to
+// the gateway changes nothing.
+func (r Result) Unreached(before int) int {
+	switch {
+	case r.Outcome == OutcomeUnknown, r.Outcome == OutcomeWithdrawn, r.Cause == CauseRendering, r.Cause == CauseForbidden:
+		return before
+	case r.Cause.Unreached():
+		return before + 1
+	}
+	return 0
+}
+
 // Duration is how long the attempt took.
 func (a Attempt) Duration() time.Duration { return a.Ended.Sub(a.Began) }
 

@@ -86,6 +86,31 @@ func TestPolicyHold(t *testing.T) {
 	}
 }
 
+func TestResultUnreached(t *testing.T) {
+	tests := map[string]struct {
+		result data.Result
+		want   int // after three
+	}{
+		"delivered":      {data.Result{Outcome: data.OutcomeDelivered, Status: 200}, 0},
+		"an answer":      {data.Result{Outcome: data.OutcomeTemporary, Cause: data.CauseStatus, Status: 500}, 0},
+		"throttled":      {data.Result{Outcome: data.OutcomeThrottled, Cause: data.CauseThrottled, Status: 429}, 0},
+		"no answer":      {data.Result{Outcome: data.OutcomeTemporary, Cause: data.CauseTimeout}, 0},
+		"broken":         {data.Result{Outcome: data.OutcomeTemporary, Cause: data.CauseReset}, 0},
+		"refused":        {data.Result{Outcome: data.OutcomeTemporary, Cause: data.CauseRefused}, 4},
+		"no name":        {data.Result{Outcome: data.OutcomeTemporary, Cause: data.CauseDNS}, 4},
+		"cut off":        {data.Result{Outcome: data.OutcomeUnknown, Cause: data.CauseCutOff}, 3},
+		"abandoned":      {data.Result{Outcome: data.OutcomeUnknown, Cause: data.CauseNoAnswerBy}, 3},
+		"withdrawn":      {data.Result{Outcome: data.OutcomeWithdrawn}, 3},
+		"not rendered":   {data.Result{Outcome: data.OutcomePermanent, Cause: data.CauseRendering}, 3},
+		"not allowed to": {data.Result{Outcome: data.OutcomeTemporary, Cause: data.CauseForbidden}, 3},
+	}
+	for name, test := range tests {
+		if got := test.result.Unreached(3); got != test.want {
+			t.Errorf("%s: %+v.Unreached(3) = %d; want %d", name, test.result, got, test.want)
+		}
+	}
+}
+
 func TestCauses(t *testing.T) {
 	unreached := []data.Cause{data.CauseRefused, data.CauseUnreached, data.CauseDNS, data.CauseTLS}
 	for _, c := range data.Causes() {

@@ -73,8 +73,9 @@ type Ref struct {
 // Claim asks for one attempt. Policy is what the gateway allows at this moment;
 // it decides what a crash makes of the attempt.
 type Claim struct {
-	Ref    Ref
-	Policy Policy
+	Ref     Ref
+	Policy  Policy
+	Timeout time.Duration // of the attempt, for whoever has to give it up
 }
 
 // Begin records attempts before their requests leave. None is granted while the
@@ -84,20 +85,14 @@ type Begin struct {
 	Claims  []Claim
 
 	Granted []Granted // answer: the claims that may be sent, in their order
-	Closed  Closed    // answer: why none is granted though each might be
-}
-
-// Refused lists the claims that were not granted.
-func (b *Begin) Refused() (refs []Ref) {
-	granted := b.Granted // in the order of the claims
-	for _, c := range b.Claims {
-		if len(granted) > 0 && granted[0].Message.ID == c.Ref.ID && granted[0].Number == c.Ref.Number {
-			granted = granted[1:]
-			continue
-		}
-		refs = append(refs, c.Ref)
-	}
-	return refs
+	// Standing is the answer to claims of attempts that may begin later: their
+	// references stay where they were. All other claims are void: their messages
+	// have ended, or are elsewhere by now.
+	Standing []Ref
+	// GivenUp is the answer to claims of attempts that the policy does not allow
+	// any more: their messages have failed.
+	GivenUp []ID
+	Closed  Closed // answer: why none may begin now
 }
 
 // Closed says why a lane begins no attempts for now. Its zero value says that it
@@ -125,8 +120,9 @@ type Settle struct {
 	Ended   StoreTime
 	Result  Result
 
-	Next Next  // answer
-	Err  error // answer: ErrConflict
+	Began StoreTime // answer: when the attempt had begun
+	Next  Next      // answer
+	Err   error     // answer: ErrConflict
 }
 
 // Cancel takes a message back.
@@ -217,6 +213,7 @@ type InFlight struct {
 	Began   StoreTime
 	BeganAt time.Time
 	Policy  Policy
+	Timeout time.Duration
 }
 
 // CutOff settles an attempt that will never be settled by whoever sent it: it

@@ -55,10 +55,12 @@ type messageBody struct {
 }
 
 // decodeMessage reads one message for a gateway that declared knows. It asks for
-// the gateway once: the next answer may be another one.
+// the gateway once: the next answer may be another one. With
+// [data.ErrUnknownGateway] it returns the message too, nothing else being wrong.
 func decodeMessage(body []byte, declared func(name string) (data.Gateway, bool)) (data.NewMessage, error) {
 	var in messageBody
-	if err := decode(body, &in); err != nil || in.Text == nil || in.Gateway == nil {
+	err := decode(body, &in)
+	if err != nil || in.Text == nil || in.Gateway == nil {
 		return data.NewMessage{}, inspect(body, messageShape(func(name string) bool {
 			_, ok := declared(name)
 			return ok
@@ -66,9 +68,9 @@ func decodeMessage(body []byte, declared func(name string) (data.Gateway, bool))
 	}
 	gateway, ok := declared(*in.Gateway)
 	if !ok {
-		return data.NewMessage{}, inspect(body, messageShape(func(string) bool { return false }))
+		err = inspect(body, messageShape(func(string) bool { return false }))
 	}
-	return data.NewMessage{Gateway: *in.Gateway, Text: *in.Text, MaxQueue: gateway.MaxQueue}, nil
+	return data.NewMessage{Gateway: *in.Gateway, Text: *in.Text, MaxQueue: gateway.MaxQueue}, err
 }
 
 // resendBody says which dead letters to send again. A nil field was missing.

@@ -30,9 +30,11 @@
 //
 // Lists are in the order of acceptance, newest last. While there may be more,
 // next is the value of after for the following page, also when a page came out
-// short because a filter had to look far; at the end it is null. Whoever wants
-// to go on from the end later keeps the id of the last event as after: an event's
-// id is its cursor. An empty parameter counts as not given.
+// short, or empty, because a filter had to look far or much was deleted; at the
+// end it is null. Whoever wants to go on from the end later keeps the id of the
+// last event as after: an event's id is its cursor. A next of all messages is none
+// of those of a gateway or state, nor the other way round. An empty parameter
+// counts as not given.
 //
 // # Dead letters
 //
@@ -91,8 +93,9 @@
 //
 // With an Idempotency-Key header (1 to 255 visible ASCII characters) a request
 // may be repeated: the same bytes on the same route give the first answer, with
-// the header Idempotent-Replayed, and store nothing. After a 503 that says the
-// result is unknown this is the way to find out.
+// the header Idempotent-Replayed, and store nothing, also when the gateway is not
+// declared any more. After a 503 that says the result is unknown this is the way
+// to find out.
 //
 // # Access
 //

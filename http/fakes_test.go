@@ -164,6 +164,19 @@ func (s *store) Pause(ctx context.Context, gateway string, paused bool) error {
 	return nil
 }
 
+func (s *store) Answered(key data.IdempotencyKey) (first data.ID, found bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch first, ok := s.keys[key.Key]; {
+	case !ok:
+		return 0, false, nil
+	case first.Key.Request != key.Request:
+		return 0, false, fmt.Errorf("get: %w", data.ErrKeyReused)
+	default:
+		return first.First, true, nil
+	}
+}
+
 func (s *store) Event(id data.ID) (data.Event, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -78,7 +78,10 @@ func (s *Server) save(c *fiber.Ctx, records *data.Save) error {
 		return fmt.Errorf("save %d events, %d messages: %w", len(records.Events), len(records.Messages), err)
 	}
 	if records.Repeated {
-		c.Set("Idempotent-Replayed", "true")
+		markReplayed(c)
 	}
 	return nil
 }
+
+// markReplayed tells the client that it gets the answer to its first request.
+func markReplayed(c *fiber.Ctx) { c.Set("Idempotent-Replayed", "true") }

@@ -46,6 +46,34 @@ func TestRepeatGetsTheFirstAnswer(t *testing.T) {
 	}
 }
 
+// A client that had no answer gets it also when the gateway was removed meanwhile.
+func TestRepeatForARemovedGateway(t *testing.T) {
+	store := newStore()
+	server := newServer(t, store)
+	const route, body, key = "/send_message", `{"message":"a","gateway":"gateway_1"}`, "Idempotency-Key: k"
+	first := do(t, server, "POST", route, body, key)
+	store.gateways = nil
+	again := do(t, server, "POST", route, body, key)
+	if again.status != first.status || again.body != first.body || again.header.Get("Location") != first.header.Get("Location") || again.header.Get("Idempotent-Replayed") != "true" {
+		t.Errorf("repeat = %d %s %v, want %d %s, replayed", again.status, again.body, again.header, first.status, first.body)
+	}
+	if store.saved() != 1 {
+		t.Errorf("Save was called %d times, want once", store.saved())
+	}
+	for name, c := range map[string]struct {
+		body, key, want string
+	}{
+		"other bytes": {body + " ", key, "idempotency-key-reused"},
+		"other key":   {body, "Idempotency-Key: l", "unknown-gateway"},
+		"no key":      {body, "X-Other: k", "unknown-gateway"},
+		"no text":     {`{"gateway":"gateway_1"}`, key, "invalid-body"},
+	} {
+		if got := do(t, server, "POST", route, c.body, c.key); got.status != 422 || !strings.Contains(got.body, c.want) {
+			t.Errorf("%s = %d %s, want 422 %s", name, got.status, got.body, c.want)
+		}
+	}
+}
+
 func TestIdempotencyKeyCoversRouteAndBody(t *testing.T) {
 	hashes := func(key, route, body string) data.IdempotencyKey {
 		k, err := idempotencyKey([][]byte{[]byte(key)}, route, []byte(body))

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -19,16 +20,35 @@ func (s *Server) postMessage(c *fiber.Ctx) error {
 		return err
 	}
 	message, err := decodeMessage(body, s.opts.Gateways.Gateway)
-	if err != nil {
-		return err
-	}
 	records := &data.Save{Messages: []data.NewMessage{message}, Key: key}
-	if err := s.save(c, records); err != nil {
+	switch {
+	case err == nil:
+		err = s.save(c, records)
+	case key != nil && errors.Is(err, data.ErrUnknownGateway):
+		err = s.replay(c, records, err)
+	}
+	if err != nil {
 		return err
 	}
 	id := records.First.String()
 	c.Set(fiber.HeaderLocation, messagesPath+"/"+id)
 	answerQueued(c, id, message.Gateway)
+	return nil
+}
+
+// replay finds the first answer to a repeat whose gateway is declared no more: the
+// client may not have had it, and a refusal would mean that nothing was stored.
+// What is no repeat is refused.
+func (s *Server) replay(c *fiber.Ctx, records *data.Save, refusal error) error {
+	first, found, err := s.opts.Reader.Answered(*records.Key)
+	switch {
+	case err != nil:
+		return fmt.Errorf("look for the first answer: %w", err)
+	case !found:
+		return refusal
+	}
+	records.First = first
+	markReplayed(c)
 	return nil
 }
 

@@ -37,6 +37,9 @@ type Pauser interface {
 // Reader answers questions about what is stored. What is not there is
 // [data.ErrNotFound]; for Lane this means that the gateway never had a message.
 type Reader interface {
+	// Answered returns the first id that was given for an idempotency key, false
+	// when the key is not known, or [data.ErrKeyReused].
+	Answered(key data.IdempotencyKey) (first data.ID, found bool, err error)
 	Event(id data.ID) (data.Event, error)
 	Events(q data.EventQuery) (data.EventPage, error)
 	Message(id data.ID) (data.Message, error)

@@ -164,10 +164,10 @@ func lookUp(err error) problem {
 			"Too many requests wait for the disk; nothing was stored. Try again.", 1)
 	case errors.Is(err, data.ErrNoAnswer), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return row(503, "result-unknown", "Result unknown",
-			"The store did not answer in time; whether anything was stored is unknown. Repeat the request to find out, with the same Idempotency-Key so that nothing is stored twice.", 5)
+			"The store did not answer in time; whether anything was stored is unknown. Repeat the request to find out, with the same Idempotency-Key if it takes one, so that nothing is stored twice.", 5)
 	case errors.Is(err, data.ErrStorage):
 		return row(503, "storage-failed", "Storage failed",
-			"The store failed; whether anything was stored is unknown. Repeat the request to find out, with the same Idempotency-Key so that nothing is stored twice.", 10)
+			"The store failed; whether anything was stored is unknown. Repeat the request to find out, with the same Idempotency-Key if it takes one, so that nothing is stored twice.", 10)
 	case errors.Is(err, errNotReady):
 		return row(503, "not-ready", "Not ready",
 			"The server does not take part now; reasons says why.", 5)

@@ -130,7 +130,7 @@ func (q *query) cause() data.Cause {
 // messages outlive a declaration.
 func (q *query) gateway(name string) string {
 	value := q.values[name]
-	if value != "" && !mayName(value) {
+	if value != "" && !MayName(value) {
 		q.note(name, codeInvalid, wantName)
 	}
 	return value
@@ -141,8 +141,8 @@ const stateDead = "dead"
 
 const wantName = "The value must be the name of a gateway, 1 to 64 of a-z, 0-9, _ and -."
 
-// mayName reports whether a gateway may have the name.
-func mayName(name string) bool {
+// MayName reports whether a gateway may have the name.
+func MayName(name string) bool {
 	return name != "" && len(name) <= 64 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") == ""
 }
 

@@ -66,7 +66,7 @@ func checkResend(field, value string) (code, detail string) {
 	fits := true
 	switch field {
 	case "gateway":
-		fits, detail = mayName(value), wantName
+		fits, detail = MayName(value), wantName
 	case "state":
 		state, _ := data.ParseState(value)
 		fits, detail = value == stateDead || slices.Contains(data.DeadStates(), state), "The value must be failed, unknown, expired, or dead for all three."

@@ -160,22 +160,30 @@ func TestPauseAndGoOn(t *testing.T) {
 	})
 }
 
+// stale is a queue that answers with what the lane was a while ago.
+type stale struct {
+	*memory
+	lane data.Lane
+}
+
+func (s stale) Lane(name string) (data.Lane, error) {
+	l, err := s.memory.Lane(name)
+	l.Paused = s.lane.Paused
+	time.Sleep(time.Second)
+	return l, err
+}
+
 // What the store knew is older than what a person has said since.
 func TestPauseBeforeTheStoreIsRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.answer = delivering
-		b.store.lane.Paused = true
-		b.store.broken = 1
+		b.options.Queue = stale{b.store, data.Lane{Paused: true}}
 		b.store.accept(1)
 		b.run()
 		defer b.stop()
 		b.tell(Pause{Paused: false})
-		synctest.Wait()
-		b.store.mu.Lock()
-		b.store.lane.Paused = false
-		b.store.mu.Unlock()
-		time.Sleep(readRetry)
+		time.Sleep(time.Second)
 		b.wantRequests(1)
 	})
 }
@@ -254,13 +262,12 @@ func TestRedefine(t *testing.T) {
 		defer b.stop()
 		synctest.Wait()
 		// The attempt under way ends under the old definition and its policy.
-		b.mu.Lock()
-		b.options.Definition.Deliver = func(context.Context, data.Message, int) data.Result {
-			return data.Result{Outcome: data.OutcomeDelivered, Status: 299}
-		}
-		b.options.Definition.Policy.MaxAttempts = 9
-		b.mu.Unlock()
-		b.tell(Redefine{})
+		b.redefine(func(d *Definition) {
+			d.Deliver = func(context.Context, data.Message, int) data.Result {
+				return data.Result{Outcome: data.OutcomeDelivered, Status: 299}
+			}
+			d.Policy.MaxAttempts = 9
+		})
 		time.Sleep(10 * time.Second)
 		b.wantState(1, data.Waiting)
 		b.wantState(2, data.Delivered)
@@ -270,6 +277,59 @@ func TestRedefine(t *testing.T) {
 		}
 		time.Sleep(interval)
 		b.wantState(1, data.Delivered)
+	})
+}
+
+func TestRedefineLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.options.Definition.Concurrency = 1
+		b.answer = taking(time.Minute, delivering)
+		b.store.accept(10)
+		b.run()
+		defer b.stop()
+		b.wantRequests(1)
+		b.redefine(func(d *Definition) { d.Concurrency = 4 })
+		b.wantRequests(4)
+		b.redefine(func(d *Definition) { d.Concurrency = 2 })
+		time.Sleep(time.Minute)
+		b.wantRequests(6)
+	})
+}
+
+// A hold that an incarnation learnt of counts for what it had claimed, also when
+// the next one hears of that before it has read the store.
+func TestHoldOverARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.options.Definition.Concurrency = 2
+		b.commitTime = func() time.Duration { return 200 * time.Millisecond }
+		b.answer = func(_ context.Context, m data.Message, n int) data.Result {
+			if m.ID == 1 {
+				time.Sleep(250 * time.Millisecond)
+				return throttling(5*time.Minute)(t.Context(), m, n)
+			}
+			return data.Result{Outcome: data.OutcomeDelivered, Status: 200}
+		}
+		b.fault = once(is[Wake])
+		b.store.accept(9)
+		b.run()
+		defer b.stop()
+		time.Sleep(460 * time.Millisecond)
+		b.mu.Lock()
+		before := len(b.requests)
+		b.mu.Unlock()
+		b.store.mu.Lock()
+		b.store.broken = 1 // the store is read late
+		b.store.mu.Unlock()
+		b.tell(Wake{Number: 1})
+		time.Sleep(4 * time.Minute)
+		b.wantRequests(before)
+		b.setAnswer(delivering)
+		time.Sleep(10 * time.Minute)
+		if left := b.store.unfinished(); len(left) > 0 {
+			t.Errorf("%d messages are left after the hold", len(left))
+		}
 	})
 }
 

@@ -7,7 +7,7 @@ import "github.com/postrider/postrider/data"
 // gateway's limit, at its rate.
 type gate struct {
 	limit    int            // attempts under way at once
-	allowed  int            // of these for now: rises to the limit
+	ramp     int            // of these for now, rising to the limit; 0 when it is there
 	draining bool           // the process is to end
 	parked   bool           // the gateway is not declared any more
 	paused   bool           // by a person
@@ -38,11 +38,18 @@ func (g *gate) room(now data.StoreTime, underWay int) (n int, wake data.StoreTim
 		return 0, data.Never
 	}
 	tokens, wake := g.bucket.has(now)
-	return min(min(g.allowed, g.limit)-underWay, tokens), wake
+	return min(g.most()-underWay, tokens), wake
 }
 
 // full reports whether as many attempts are under way as may be.
-func (g *gate) full(underWay int) bool { return underWay >= min(g.allowed, g.limit) }
+func (g *gate) full(underWay int) bool { return underWay >= g.most() }
+
+func (g *gate) most() int {
+	if g.ramp > 0 {
+		return min(g.ramp, g.limit)
+	}
+	return g.limit
+}
 
 // began takes note of attempts that begin.
 func (g *gate) began(n int) { g.bucket.take(n) }
@@ -50,9 +57,9 @@ func (g *gate) began(n int) { g.bucket.take(n) }
 // hold closes the gate until a time, and reports whether it was open.
 func (g *gate) hold(now, until data.StoreTime) (closed bool) {
 	closed = now >= g.held && now < until
-	if until > g.held {
-		g.held = until
-		g.allowed = 1
+	if now < until {
+		g.held = max(g.held, until)
+		g.ramp = 1
 	}
 	return closed
 }
@@ -62,23 +69,26 @@ func (g *gate) hold(now, until data.StoreTime) (closed bool) {
 // ends lets one more be under way, so a gateway that comes back is not met by
 // everything at once, and one that does not costs few attempts.
 func (g *gate) ended(now data.StoreTime, r data.Result) (closed bool) {
-	if now >= g.held && !g.outage.holds() {
-		g.allowed = min(g.allowed+1, g.limit)
+	if g.ramp > 0 && now >= g.held && !g.outage.holds() {
+		g.ramp++
 	}
-	if g.outage.ended(now, r) {
-		g.allowed = 1
-		return true
+	if g.ramp >= g.limit {
+		g.ramp = 0
 	}
-	return false
+	closed = g.outage.ended(now, r)
+	if g.outage.holds() || now < g.held {
+		g.ramp = 1
+	}
+	return closed
 }
 
 // define changes the limits to those of another definition.
 func (g *gate) define(d Definition) {
-	if g.allowed >= g.limit {
-		g.allowed = d.Concurrency
-	}
 	g.limit = d.Concurrency
 	g.outage.after = d.HoldAfter
+	if g.outage.holds() {
+		g.ramp = 1
+	}
 	if g.bucket.rate != d.Rate {
 		g.bucket = newBucket(d.Rate, g.bucket.at)
 	}

@@ -109,7 +109,7 @@ func TestOutageIsOffByDefault(t *testing.T) {
 }
 
 func TestGateTakesAnotherDefinition(t *testing.T) {
-	g := gate{limit: 4, allowed: 4}
+	g := gate{limit: 4}
 	g.define(Definition{Concurrency: 16})
 	if n, _ := g.room(0, 3); n != 13 {
 		t.Errorf("room(0, 3) = %d after the limit was raised to 16; want 13", n)
@@ -129,9 +129,25 @@ func TestGateTakesAnotherDefinition(t *testing.T) {
 	if n, _ := g.room(10+data.StoreTime(2*time.Second), 0); n != 1 {
 		t.Errorf("room = %d two seconds later at 0.5 a second; want 1", n)
 	}
-	g = gate{limit: 4, allowed: 4, outage: outage{unreached: 3}}
+	g = gate{limit: 4, outage: outage{unreached: 3}}
 	g.define(Definition{Concurrency: 4, HoldAfter: 3})
 	if !g.closed(0) {
 		t.Error("open after as many attempts without a connection as are allowed now")
+	}
+	g.outage.probed(0, true)
+	if n, _ := g.room(0, 0); n != 1 {
+		t.Errorf("room(0, 0) = %d after such an outage; want 1", n)
+	}
+	g = gate{limit: 1}
+	g.hold(0, 10)
+	g.define(Definition{Concurrency: 16})
+	if n, _ := g.room(10, 0); n != 1 {
+		t.Errorf("room(10, 0) = %d after a hold, though the limit was raised in it; want 1", n)
+	}
+	if g = (gate{limit: 4}); g.hold(10, 5) {
+		t.Error("hold(10, 5) closes a gate for a time that is over")
+	}
+	if n, _ := g.room(10, 0); n != 4 {
+		t.Errorf("room(10, 0) = %d after a hold that was over; want 4", n)
 	}
 }

@@ -45,7 +45,7 @@ func Props(o Options) *actor.Props {
 			requests:   make(map[data.ID]request),
 			reread:     data.Never,
 		}
-		a.schedule = newSchedule(o.Definition.Concurrency, o.NotBefore)
+		a.schedule = newSchedule(o.Definition, o.Doubt)
 		a.schedule.draining = o.Draining()
 		a.define()
 		return a
@@ -74,7 +74,6 @@ type Actor struct {
 // the lane; here is what the lane does about it.
 type request struct {
 	number int
-	began  data.StoreTime
 	// lost is when the attempt is given up; set when another incarnation sent
 	// it, or nobody did, and so it may never report.
 	lost data.StoreTime
@@ -169,11 +168,7 @@ func (a *Actor) onResumed(ctx actor.Context, m resumed) {
 			continue
 		}
 		a.schedule.began(f.ID, f.Number)
-		a.requests[f.ID] = request{
-			number: f.Number,
-			began:  f.Began,
-			lost:   a.lostAt(f.Began),
-		}
+		a.requests[f.ID] = request{number: f.Number, lost: f.Began.Add(f.Timeout + grace)}
 	}
 	a.advance(ctx, nil)
 }
@@ -243,37 +238,37 @@ func (a *Actor) onRecorded(ctx actor.Context, m recorded) {
 
 // onBegun sends what was granted and returns how to settle what is not sent.
 func (a *Actor) onBegun(ctx actor.Context, m recorded) (settles []*data.Settle) {
-	now := a.options.Now()
+	now, share := a.options.Now(), m.incarnation.share
 	for _, g := range m.begin.Granted {
-		f := data.InFlight{ID: g.Message.ID, Number: g.Number}
-		a.schedule.began(f.ID, f.Number)
-		a.requests[f.ID] = request{number: g.Number, began: g.Began}
-		switch {
-		case m.incarnation != a && a.ready && a.lostAt(g.Began) <= now:
-			settles = append(settles, a.abandon(f, now))
-		case a.schedule.closed(now):
-			// Held or paused since the attempt was claimed: it has not left.
-			settles = append(settles, &data.Settle{
-				Gateway: a.options.Definition.Name, ID: f.ID, Number: f.Number, Ended: now,
-				Result: data.Result{Outcome: data.OutcomeWithdrawn},
-			})
-			a.schedule.landed(f.ID, f.Number)
-		default:
-			a.send(ctx, g, m.incarnation.share)
+		if m.incarnation == a && !a.schedule.closed(now) {
+			a.schedule.began(g.Message.ID, g.Number)
+			a.requests[g.Message.ID] = request{number: g.Number}
+			a.send(ctx, g)
 			continue
 		}
-		m.incarnation.share.Give(1)
+		// Held or paused since the attempt was claimed, or claimed by an incarnation
+		// that knew of a hold which this one may not have read yet: it has not left.
+		share.Give(1)
+		if _, known := a.requests[g.Message.ID]; !known {
+			a.requests[g.Message.ID] = request{number: g.Number}
+		}
+		settles = append(settles, &data.Settle{
+			Gateway: a.options.Definition.Name, ID: g.Message.ID, Number: g.Number, Ended: now,
+			Result: data.Result{Outcome: data.OutcomeWithdrawn},
+		})
 	}
-	refused := m.begin.Refused()
-	m.incarnation.share.Give(len(refused))
-	if c := m.begin.Closed; c != (data.Closed{}) {
+	share.Give(len(m.begin.Claims) - len(m.begin.Granted))
+	for _, c := range m.begin.Claims {
+		a.schedule.refused(c.Ref) // those that were granted are flying
+	}
+	for _, id := range m.begin.GivenUp {
+		a.log.Error("message ended undelivered: its gateway allows fewer attempts now", "message", id.String(), "state", data.Failed.String())
+	}
+	if len(m.begin.Standing) > 0 {
+		c := m.begin.Closed
 		a.schedule.paused = a.schedule.paused || c.Paused
 		a.schedule.hold(now, c.Held)
-		a.schedule.restored(refused)
-		return settles
-	}
-	for _, r := range refused {
-		a.schedule.refused(r)
+		a.schedule.standing(m.begin.Standing, c != data.Closed{})
 	}
 	return settles
 }
@@ -291,7 +286,7 @@ func (a *Actor) onSettled(o *data.Settle) {
 	}
 	number := o.Number
 	if o.Result.Outcome != data.OutcomeWithdrawn {
-		a.report(o, o.Ended.Sub(r.began))
+		a.report(o, o.Ended.Sub(o.Began))
 		number++
 	}
 	if o.Next.State == data.Waiting {
@@ -304,10 +299,10 @@ func (a *Actor) onSettled(o *data.Settle) {
 func (a *Actor) onAttemptDone(ctx actor.Context, m attemptDone) {
 	a.schedule.landed(m.id, m.number)
 	if _, known := a.requests[m.id]; !known {
-		a.requests[m.id] = request{number: m.number, began: m.began}
+		a.requests[m.id] = request{number: m.number}
 	}
 	now := a.options.Now()
-	a.share.Prompt(isPrompt(m.result, m.ended.Sub(m.began)))
+	a.share.Prompt(isPrompt(m.result, m.took))
 	if a.schedule.ended(now, m.result) {
 		a.log.Warn("gateway cannot be reached: no attempts until a connection can be made", "cause", string(m.result.Cause))
 	}
@@ -381,11 +376,6 @@ func (a *Actor) claim(ctx actor.Context, now data.StoreTime) *data.Begin {
 	return a.begin(a.schedule.claim(now, attempts))
 }
 
-// lostAt is when an attempt is given up whose sender may never report.
-func (a *Actor) lostAt(began data.StoreTime) data.StoreTime {
-	return began.Add(a.definition.Timeout + grace)
-}
-
 // giveUp settles attempts that nobody will report. It returns when the next one
 // is to be looked at.
 func (a *Actor) giveUp(now data.StoreTime) (settles []*data.Settle, next data.StoreTime) {
@@ -396,18 +386,14 @@ func (a *Actor) giveUp(now data.StoreTime) (settles []*data.Settle, next data.St
 		case r.lost > now:
 			next = min(next, r.lost)
 		default:
-			settles = append(settles, a.abandon(data.InFlight{ID: id, Number: r.number}, now))
+			f := data.InFlight{ID: id, Number: r.number}
+			settles = append(settles, f.CutOff(a.options.Definition.Name, now, data.CauseNoAnswerBy))
+			a.schedule.landed(id, r.number)
 			r.lost = 0
 			a.requests[id] = r
 		}
 	}
 	return settles, next
-}
-
-// abandon settles an attempt that nobody will report, or that is too late to send.
-func (a *Actor) abandon(f data.InFlight, now data.StoreTime) *data.Settle {
-	a.schedule.landed(f.ID, f.Number)
-	return f.CutOff(a.options.Definition.Name, now, data.CauseNoAnswerBy)
 }
 
 // rest says goodbye when there is nothing left to do: to the manager that drains

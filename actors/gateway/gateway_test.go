@@ -297,7 +297,8 @@ func TestRetryTimes(t *testing.T) {
 func TestNotBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
-		b.options.NotBefore = data.StoreTime(90 * time.Second)
+		b.options.Doubt = data.StoreTime(30 * time.Second)
+		b.store.doubt = b.options.Doubt
 		waited, fresh := b.store.accept(1), b.store.accept(1)
 		b.store.commit(&data.Begin{Claims: []data.Claim{{Ref: ref(int(waited), 1, 0), Policy: b.options.Definition.Policy}}}, nil, 0)
 		b.store.commit(nil, []*data.Settle{{ID: waited, Number: 1, Result: data.Result{Outcome: data.OutcomeTemporary}}}, 0)
@@ -309,6 +310,55 @@ func TestNotBefore(t *testing.T) {
 		b.wantSeen(waited)
 		time.Sleep(time.Nanosecond)
 		b.wantSeen(waited, 90*time.Second)
+	})
+}
+
+// What is in doubt waits for the interval that is in force, not the one that was
+// when the process started.
+func TestDoubtWithALongerInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.options.Doubt, b.store.doubt = 1, 1
+		id := b.store.accept(1)
+		b.store.commit(nil, nil, 0)
+		b.store.messages[id].State, b.store.messages[id].Attempts = data.Waiting, []data.Attempt{{Number: 1}}
+		b.answer = delivering
+		b.run()
+		defer b.stop()
+		time.Sleep(10 * time.Second)
+		b.redefine(func(d *Definition) { d.Policy.Interval = 5 * time.Minute })
+		time.Sleep(5*time.Minute - time.Since(b.start))
+		b.wantSeen(id)
+		time.Sleep(time.Nanosecond)
+		b.wantSeen(id, 5*time.Minute+1)
+	})
+}
+
+// redefine changes the definition, and says so.
+func (b *bench) redefine(change func(*Definition)) {
+	b.mu.Lock()
+	change(&b.options.Definition)
+	b.mu.Unlock()
+	b.tell(Redefine{})
+}
+
+// A request under way is believed for as long as it was allowed to take when it
+// left, also by the next incarnation.
+func TestRestartWithAShorterTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.options.Definition.Timeout = 10 * time.Minute
+		b.answer = taking(5*time.Minute, failing)
+		b.fault = once(is[Wake])
+		id := b.store.accept(1)
+		b.run()
+		defer b.stop()
+		b.redefine(func(d *Definition) { d.Timeout = time.Second })
+		b.tell(Wake{Number: 1})
+		time.Sleep(5*time.Minute + interval - 1)
+		b.wantSeen(id, 0)
+		time.Sleep(time.Nanosecond)
+		b.wantSeen(id, 0, 5*time.Minute+interval)
 	})
 }
 
@@ -463,6 +513,7 @@ func TestLostGrant(t *testing.T) {
 }
 
 // A lane may be restarted while what it asked for is in the persister's mailbox.
+// The next incarnation may not know yet what the last one learnt: it withdraws.
 func TestRestartWithBeginUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
@@ -476,7 +527,7 @@ func TestRestartWithBeginUnderWay(t *testing.T) {
 		b.tell(Wake{Number: 1})
 		time.Sleep(time.Minute)
 		for id := data.ID(1); id <= 3; id++ {
-			b.wantSeen(id, 2*time.Second)
+			b.wantSeen(id, 8*time.Second) // granted at 2, withdrawn at 6
 			b.wantState(id, data.Delivered)
 		}
 	})

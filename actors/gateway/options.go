@@ -46,9 +46,9 @@ type Options struct {
 	Ramp  bool
 	Queue Queue
 	Now   func() data.StoreTime
-	// NotBefore holds back what was waiting before the process started, when it
-	// is not known for how long.
-	NotBefore data.StoreTime
+	// Doubt is when the process started if it is not known how long what was
+	// waiting then had waited: it waits an interval from there. 0 when it is known.
+	Doubt data.StoreTime
 	// Record begins and settles attempts on disk and then calls done, once.
 	Record func(begin *data.Begin, settles []*data.Settle, done func(error))
 	// Attempts ends when requests that are still under way must be cut off.

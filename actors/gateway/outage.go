@@ -30,10 +30,7 @@ func (o *outage) holds() bool { return o.after > 0 && o.unreached >= o.after }
 // ended takes the result of an attempt and reports whether it closed the gateway.
 func (o *outage) ended(now data.StoreTime, r data.Result) (closed bool) {
 	before := o.holds()
-	o.unreached++
-	if !r.Cause.Unreached() {
-		o.unreached = 0
-	}
+	o.unreached = r.Unreached(o.unreached)
 	if before || !o.holds() {
 		return false
 	}

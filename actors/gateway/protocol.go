@@ -1,6 +1,10 @@
 package gateway
 
-import "github.com/postrider/postrider/data"
+import (
+	"time"
+
+	"github.com/postrider/postrider/data"
+)
 
 // Wake says that messages for this gateway were accepted. The manager sends it.
 // Number counts the wakes of this lane, for Idle.
@@ -62,8 +66,8 @@ type recorded struct {
 type attemptDone struct {
 	id     data.ID
 	number int
-	began  data.StoreTime
 	ended  data.StoreTime
+	took   time.Duration // from when its request left
 	result data.Result
 }
 

@@ -17,20 +17,30 @@ import (
 type schedule struct {
 	gate
 	windows
-	notBefore data.StoreTime // nothing that waits is due before
+	doubt     data.StoreTime // when the process started, if what waits waits an interval from there
+	notBefore data.StoreTime // for that, nothing that waits is due before
 
 	claimed map[data.ID]data.Ref // begun in the store's eyes soon
 	flying  map[data.ID]int      // requests under way: attempt numbers
 	retries bool                 // the turn: whether the next claim is a retry
 }
 
-func newSchedule(limit int, notBefore data.StoreTime) *schedule {
-	return &schedule{
-		gate:      gate{limit: limit, allowed: limit},
-		windows:   windows{readyMore: true, waitingMore: true, size: leastWindow},
-		notBefore: notBefore,
-		claimed:   make(map[data.ID]data.Ref),
-		flying:    make(map[data.ID]int),
+func newSchedule(d Definition, doubt data.StoreTime) *schedule {
+	s := &schedule{
+		windows: windows{readyMore: true, waitingMore: true, size: leastWindow},
+		doubt:   doubt,
+		claimed: make(map[data.ID]data.Ref),
+		flying:  make(map[data.ID]int),
+	}
+	s.define(d)
+	return s
+}
+
+// define changes the limits to those of another definition.
+func (s *schedule) define(d Definition) {
+	s.gate.define(d)
+	if s.doubt > 0 {
+		s.notBefore = s.doubt.Add(d.Policy.Interval)
 	}
 }
 
@@ -43,10 +53,7 @@ func (s *schedule) resume(now data.StoreTime, l data.Lane, d Definition, ramp bo
 	s.bucket = newBucket(d.Rate, l.Began)
 	s.hold(now, l.Held)
 	if ramp || s.outage.holds() {
-		s.allowed = 1
-	}
-	for _, f := range l.InFlight {
-		s.began(f.ID, f.Number)
+		s.ramp = 1
 	}
 }
 
@@ -158,13 +165,15 @@ func (s *schedule) refused(r data.Ref) {
 	}
 }
 
-// restored says that claims were not granted and stand where they stood: the lane
-// turned out to be held or paused.
-func (s *schedule) restored(refs []data.Ref) {
-	for _, r := range refs {
-		s.refused(r)
+// standing says that claims which were refused may be granted later. The lane turned out
+// to be held or paused, and they stand where they stood; or else the queues are
+// not what they were taken for, and are read again.
+func (s *schedule) standing(refs []data.Ref, closed bool) {
+	if closed {
+		s.restore(slices.DeleteFunc(refs, s.known))
+		return
 	}
-	s.restore(slices.DeleteFunc(refs, s.known))
+	s.reread()
 }
 
 // landed says that a request is no longer under way. Its message is nowhere until

@@ -22,9 +22,13 @@ func ids(refs []data.Ref) []data.ID {
 	return list
 }
 
+// limited is a definition without an interval, so that what is in doubt is due when
+// the process started.
+func limited(concurrency int) Definition { return Definition{Concurrency: concurrency} }
+
 // filled returns a schedule that has loaded these queues whole.
 func filled(limit int, notBefore data.StoreTime, ready, waiting []data.Ref) *schedule {
-	s := newSchedule(limit, notBefore)
+	s := newSchedule(limited(limit), notBefore)
 	for range 2 {
 		l, _ := s.wants(0)
 		if l.waiting {
@@ -94,7 +98,7 @@ func TestScheduleTurnsWithOneSlot(t *testing.T) {
 
 // Messages that arrive without a pause must not keep retries from being loaded.
 func TestScheduleLoadsTakeTurns(t *testing.T) {
-	s := newSchedule(1, 0)
+	s := newSchedule(limited(1), 0)
 	waiting := 0
 	for range 10 {
 		l, ok := s.wants(0)
@@ -115,7 +119,7 @@ func TestScheduleLoadsTakeTurns(t *testing.T) {
 // An earlier incarnation's request may be thought under way when its message
 // waits already: the next attempt is not to be forgotten for that.
 func TestScheduleBelievesTheStore(t *testing.T) {
-	s := newSchedule(4, 0)
+	s := newSchedule(limited(4), 0)
 	s.began(1, 1)
 	for range 2 {
 		l, _ := s.wants(0)
@@ -136,7 +140,7 @@ func TestScheduleBelievesTheStore(t *testing.T) {
 
 // A result that comes late must not hide the attempt that is under way now.
 func TestScheduleLateEnd(t *testing.T) {
-	s := newSchedule(1, 0)
+	s := newSchedule(limited(1), 0)
 	s.began(1, 2)
 	s.landed(1, 1)
 	if s.quiet() {
@@ -186,6 +190,7 @@ type history struct {
 	wakes   int
 	flights []data.Granted
 	failing int // percent
+	closed  int // percent of commits that find the lane closed
 }
 
 func (h *history) advance() {
@@ -247,6 +252,9 @@ func (h *history) commitStep() bool {
 	}
 	m := h.asked[0]
 	h.asked = h.asked[1:]
+	if m.begin != nil && rapid.IntRange(0, 99).Draw(h.T, "closed") < h.closed {
+		h.store.lane.Held = h.now + 10
+	}
 	h.store.commit(m.begin, m.settles, h.now)
 	h.done = append(h.done, m)
 	return true
@@ -273,6 +281,10 @@ func (h *history) recordedStep() bool {
 				continue
 			}
 			h.s.refused(c.Ref)
+		}
+		if len(m.begin.Standing) > 0 {
+			h.s.hold(h.now, m.begin.Closed.Held)
+			h.s.standing(m.begin.Standing, m.begin.Closed != data.Closed{})
 		}
 	}
 	h.advance()
@@ -324,11 +336,12 @@ func TestScheduleStrandsNothing(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		h := &history{
 			T:       r,
-			s:       newSchedule(rapid.SampledFrom([]int{1, 2, 16, 700}).Draw(r, "limit"), 0),
+			s:       newSchedule(limited(rapid.SampledFrom([]int{1, 2, 16, 700}).Draw(r, "limit")), 0),
 			store:   newMemory(t),
 			wake:    data.Never,
 			policy:  data.Policy{MaxAttempts: 3, Interval: 60},
 			failing: rapid.SampledFrom([]int{0, 50, 100}).Draw(r, "failing"),
+			closed:  rapid.SampledFrom([]int{0, 0, 20}).Draw(r, "closed"),
 		}
 		h.store.accept(rapid.SampledFrom([]int{0, 3, 2000}).Draw(r, "backlog"))
 		h.advance()
@@ -376,7 +389,7 @@ func TestScheduleAfterRestart(t *testing.T) {
 		{Ref: ref(2, 1, 0), Policy: data.Policy{MaxAttempts: 3, Interval: time.Minute}},
 	}}, nil, 0)
 	store.commit(nil, []*data.Settle{{ID: 2, Number: 1, Ended: 5, Result: data.Result{Outcome: data.OutcomeTemporary}}}, 5)
-	s := newSchedule(4, 0)
+	s := newSchedule(limited(4), 0)
 	s.began(1, 1)
 	for range 2 {
 		l, _ := s.wants(0)
@@ -422,7 +435,7 @@ func TestScheduleClaimedWindow(t *testing.T) {
 	for i := range backlog {
 		backlog[i] = ref(1+i, 2, data.StoreTime(1+i))
 	}
-	s := newSchedule(2*mostWindow, 0)
+	s := newSchedule(limited(2*mostWindow), 0)
 	for range 2 {
 		l, _ := s.wants(0)
 		if l.waiting {
@@ -441,7 +454,7 @@ func TestScheduleClaimedWindow(t *testing.T) {
 
 // BenchmarkScheduleLife takes a message from the store's queue to its end.
 func BenchmarkScheduleLife(b *testing.B) {
-	s := newSchedule(16, 0)
+	s := newSchedule(limited(16), 0)
 	s.waitingMore = false
 	refs := make([]data.Ref, mostWindow)
 	var id data.ID
@@ -481,6 +494,84 @@ func BenchmarkScheduleReturns(b *testing.B) {
 		for _, r := range claims {
 			due++
 			s.returns(data.Ref{ID: r.ID, Number: r.Number + 1, Due: due})
+		}
+	}
+}
+
+// After a reread the queues are loaded from their beginnings, and what was being
+// loaded does not count.
+func TestScheduleReread(t *testing.T) {
+	far := data.StoreTime(time.Hour)
+	var waiting []data.Ref
+	for i := range 20 {
+		waiting = append(waiting, ref(100+i, 2, far))
+	}
+	s := filled(4, 0, nil, waiting)
+	s.accepted()
+	old, _ := s.wants(0)
+	s.reread()
+	s.returns(ref(7, 2, 60)) // its commit came before the reread
+	s.loaded(old, []data.Ref{ref(8, 1, 0)}, false)
+	for range 2 {
+		l, ok := s.wants(0)
+		if !ok || l.after != (data.Ref{}) {
+			t.Fatalf("wants() = %+v, %t; want a load from the beginning", l, ok)
+		}
+		if l.waiting {
+			s.loaded(l, append([]data.Ref{ref(7, 2, 60)}, waiting...), false)
+		} else {
+			s.loaded(l, []data.Ref{ref(8, 1, 0)}, false)
+		}
+	}
+	claims, _ := next(s, 60)
+	if got := ids(claims); !slices.Equal(got, []data.ID{8, 7}) {
+		t.Errorf("next(60) = %v; want messages 8 and 7", got)
+	}
+}
+
+// A lane that empties its windows quickly gets larger ones, and smaller ones again.
+func TestScheduleWindowSizes(t *testing.T) {
+	s := newSchedule(limited(1000), 0)
+	s.waitingMore = false
+	now, id := data.StoreTime(1), 0
+	load := func(pause time.Duration) int {
+		now = now.Add(pause)
+		l, ok := s.wants(now)
+		if !ok {
+			t.Fatal("wants() = nothing; want a load")
+		}
+		refs := make([]data.Ref, l.limit)
+		for i := range refs {
+			id++
+			refs[i] = ref(id, 1, 0)
+		}
+		s.loaded(l, refs, true)
+		claims, _ := next(s, now)
+		for _, r := range claims {
+			s.began(r.ID, r.Number)
+			s.landed(r.ID, r.Number)
+		}
+		return l.limit
+	}
+	for _, c := range []struct {
+		pause time.Duration
+		want  int
+	}{
+		{0, 32},
+		{0, 64},
+		{time.Second - 1, 128},
+		{time.Second, 128},
+		{0, 256},
+		{0, 512},
+		{0, 512},
+		{10*time.Second + 1, 256},
+		{time.Minute, 128},
+		{time.Minute, 64},
+		{time.Minute, 32},
+		{time.Minute, 32},
+	} {
+		if got := load(c.pause); got != c.want {
+			t.Errorf("after %v the window has %d; want %d", c.pause, got, c.want)
 		}
 	}
 }

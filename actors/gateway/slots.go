@@ -20,23 +20,23 @@ func isPrompt(r data.Result, took time.Duration) bool { return r.Status != 0 && 
 // Half of the slots are kept for prompt lanes, whose newest attempt got an answer
 // soon. The other lanes share the rest in turn: each may have one, and more only
 // while half of the rest is free, so that a lane that needs its first finds one.
-// Among those, a lane of which nothing is known yet goes first: thousands that
-// hang must not delay a gateway that is new. Prompt lanes may use all that nobody
-// else has; a slot that becomes free goes in turn to one of them and to one of the
-// others.
+// Among those, a lane goes first that missed a prompt answer only once, or of which
+// nothing is known yet: thousands that hang must not delay a gateway that is new,
+// or had one bad moment. Prompt lanes may use all that nobody else has; a slot that
+// becomes free goes in turn to one of them and to one of the others.
 //
 // Slots are used by many lanes at once, each through its [Share].
 type Slots struct {
 	limit int
 
-	mu     sync.Mutex
-	used   int       // by all
-	rest   int       // of these, by lanes that are not prompt
-	prompt list.List // of *Share: prompt lanes that wait
-	fresh  list.List // others that wait for their only slot and of which nothing is known
-	first  list.List // others that wait for their only slot
-	more   list.List // others that wait for a further one
-	others bool      // the turn: whether the next free slot is for the others
+	mu      sync.Mutex
+	used    int       // by all
+	rest    int       // of these, by lanes that are not prompt
+	prompt  list.List // of *Share: prompt lanes that wait
+	hopeful list.List // others that wait for their only slot, with one miss
+	first   list.List // others that wait for their only slot, with more misses
+	more    list.List // others that wait for a further one
+	others  bool      // the turn: whether the next free slot is for the others
 }
 
 // NewSlots returns slots for so many attempts at a time, at least two.
@@ -50,18 +50,17 @@ type Share struct {
 	wake  func() // told, from any goroutine, that the lane may take what it waited for
 
 	// What follows is guarded by slots.mu.
-	known   bool // its newest attempt is known
-	prompt  bool // and got an answer soon
-	held    int  // slots in all
-	granted int  // of these, handed to it while it waited
-	taken   int  // of these, for attempts that have not started
+	misses  int // attempts in a row without a prompt answer; 1 when nothing is known
+	held    int // slots in all
+	granted int // of these, handed to it while it waited
+	taken   int // of these, for attempts that have not started
 	queue   *list.List
 	place   *list.Element // in queue; nil while it does not wait
 	left    bool          // what it had not started was given back
 }
 
 // Join makes the share of a lane. wake must only pass on.
-func (s *Slots) Join(wake func()) *Share { return &Share{slots: s, wake: wake} }
+func (s *Slots) Join(wake func()) *Share { return &Share{slots: s, wake: wake, misses: 1} }
 
 // Take takes slots for up to want attempts and returns how many it got. When it
 // got fewer, the lane waits in turn and is woken once it may take more. With a
@@ -125,7 +124,10 @@ func (h *Share) Prompt(prompt bool) {
 	h.change(func() {
 		held := h.held
 		h.put(held)
-		h.known, h.prompt = true, prompt
+		h.misses++
+		if prompt {
+			h.misses = 0
+		}
 		h.add(held)
 	})
 }
@@ -148,7 +150,7 @@ func (s *Slots) allows(h *Share) bool {
 	switch {
 	case s.used >= s.limit:
 		return false
-	case h.prompt:
+	case h.prompt():
 		return true
 	case h.held == 0:
 		return s.rest < s.limit/2
@@ -163,7 +165,7 @@ func (s *Slots) hand() (woken []*Share) {
 		if h == nil {
 			return woken
 		}
-		s.others = h.prompt
+		s.others = h.prompt()
 		h.dequeue()
 		h.add(1)
 		h.granted = 1
@@ -173,9 +175,9 @@ func (s *Slots) hand() (woken []*Share) {
 
 // next returns who gets the next free slot, nil for nobody.
 func (s *Slots) next() *Share {
-	order := [...]*list.List{&s.prompt, &s.fresh, &s.first, &s.more}
+	order := [...]*list.List{&s.prompt, &s.hopeful, &s.first, &s.more}
 	if s.others {
-		order = [...]*list.List{&s.fresh, &s.first, &s.more, &s.prompt}
+		order = [...]*list.List{&s.hopeful, &s.first, &s.more, &s.prompt}
 	}
 	for _, queue := range order {
 		if e := queue.Front(); e != nil && s.allows(e.Value.(*Share)) {
@@ -185,10 +187,12 @@ func (s *Slots) next() *Share {
 	return nil
 }
 
+func (h *Share) prompt() bool { return h.misses == 0 }
+
 func (h *Share) add(n int) {
 	h.held += n
 	h.slots.used += n
-	if !h.prompt {
+	if !h.prompt() {
 		h.slots.rest += n
 	}
 }
@@ -198,14 +202,14 @@ func (h *Share) put(n int) { h.add(-n) }
 // queueFor returns where the lane has to wait.
 func (h *Share) queueFor() *list.List {
 	switch {
-	case h.prompt:
+	case h.prompt():
 		return &h.slots.prompt
 	case h.held > 0:
 		return &h.slots.more
-	case h.known:
-		return &h.slots.first
+	case h.misses == 1:
+		return &h.slots.hopeful
 	}
-	return &h.slots.fresh
+	return &h.slots.first
 }
 
 // enqueue puts the lane at the end of its queue, unless it is in that one already.

@@ -104,7 +104,8 @@ func TestSlotsGoInTurn(t *testing.T) {
 	}
 }
 
-// Lanes that hang wait for each other; a new one does not wait for them all.
+// Lanes that hang wait for each other; a new one does not wait for them all, nor
+// does one that was prompt until now.
 func TestSlotsOfANewLane(t *testing.T) {
 	s := NewSlots(4)
 	var hanging []*tenant
@@ -130,6 +131,36 @@ func TestSlotsOfANewLane(t *testing.T) {
 	hanging[1].end()
 	if hanging[2].woken != 1 {
 		t.Error("the second slot that became free did not go to the lane that waited longest")
+	}
+	slow := join(s, true)
+	slow.share.Prompt(false)
+	if slow.take(1) != 0 {
+		t.Fatal("got a slot of which there is none")
+	}
+	hanging[2].take(1)
+	hanging[2].start()
+	hanging[2].end()
+	if slow.woken != 1 {
+		t.Error("the third slot that became free did not go to the lane with one miss")
+	}
+}
+
+// A lane that waits for a further slot and loses its only one waits for its first.
+func TestSlotsOfALaneThatEnds(t *testing.T) {
+	s := NewSlots(8) // two of the rest are for those that have one
+	a, b, c := join(s, false), join(s, false), join(s, false)
+	a.take(3)
+	b.take(1)
+	c.take(1)
+	if a.share.queue != &s.more {
+		t.Fatal("the first lane does not wait for a further slot")
+	}
+	for range 2 {
+		a.start()
+		a.end()
+	}
+	if a.woken == 0 && a.share.queue != &s.first {
+		t.Error("a lane without a slot waits for a further one")
 	}
 }
 
@@ -205,7 +236,7 @@ func TestSlotsHistories(t *testing.T) {
 					t.Fatalf("a lane holds %d; its share says %d", held, l.share.held)
 				}
 				used += held
-				if !l.share.prompt {
+				if !l.share.prompt() {
 					rest += held
 				}
 			}

@@ -23,11 +23,12 @@ type memory struct {
 	messages  map[data.ID]*data.Message
 	flying    map[data.ID]data.InFlight
 	lane      data.Lane // Held, Paused, Unreached and Began
-	refused   int       // claims
-	closed    int       // claims that came to a lane that was held or paused
-	late      int       // settles
-	withdrawn int       // attempts
-	broken    int       // reads that will fail
+	doubt     data.StoreTime
+	refused   int // claims
+	closed    int // claims that came to a lane that was held or paused
+	late      int // settles
+	withdrawn int // attempts
+	broken    int // reads that will fail
 	reads     int
 }
 
@@ -65,20 +66,44 @@ func (s *memory) commit(begin *data.Begin, settles []*data.Settle, now data.Stor
 	}
 	if s.lane.Paused || now < s.lane.Held {
 		begin.Closed = data.Closed{Paused: s.lane.Paused, Held: s.lane.Held}
+		for _, c := range begin.Claims {
+			begin.Standing = append(begin.Standing, c.Ref)
+		}
 		s.closed += len(begin.Claims)
 		return
 	}
 	for _, c := range begin.Claims {
 		m := s.messages[c.Ref.ID]
+		if s.stands(m, c, now) {
+			begin.Standing = append(begin.Standing, c.Ref)
+			continue
+		}
 		if err := m.Begin(c.Ref.Number, now); err != nil {
 			s.refused++
 			continue
 		}
 		s.check(m, c, now)
 		s.lane.Began = now
-		s.flying[m.ID] = data.InFlight{ID: m.ID, Number: c.Ref.Number, Began: now, Policy: c.Policy}
+		s.flying[m.ID] = data.InFlight{ID: m.ID, Number: c.Ref.Number, Began: now, Policy: c.Policy, Timeout: c.Timeout}
 		begin.Granted = append(begin.Granted, data.Granted{Message: *m, Number: c.Ref.Number, Began: now})
 	}
+}
+
+// stands reports whether an attempt may begin later: it is not due, or comes before
+// its turn.
+func (s *memory) stands(m *data.Message, c data.Claim, now data.StoreTime) bool {
+	if m.State == data.Waiting && c.Ref.Number == m.NextNumber() {
+		return now < m.Due || s.doubt > 0 && now < s.doubt.Add(c.Policy.Interval)
+	}
+	if m.State != data.Queued || c.Ref.Number != 1 {
+		return false
+	}
+	for id := range m.ID {
+		if before := s.messages[id]; before != nil && before.State == data.Queued {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *memory) settle(o *data.Settle) {
@@ -94,14 +119,11 @@ func (s *memory) settle(o *data.Settle) {
 	if until, asked := f.Policy.Hold(a); asked {
 		s.lane.Held = max(s.lane.Held, until)
 	}
-	switch {
-	case o.Result.Outcome == data.OutcomeWithdrawn:
+	if o.Result.Outcome == data.OutcomeWithdrawn {
 		s.withdrawn++
-	case o.Result.Cause.Unreached():
-		s.lane.Unreached++
-	default:
-		s.lane.Unreached = 0
 	}
+	s.lane.Unreached = o.Result.Unreached(s.lane.Unreached)
+	o.Began = f.Began
 	if o.Err = m.Settle(a, o.Next); o.Err == nil {
 		delete(s.flying, o.ID)
 	}

@@ -19,7 +19,7 @@ var update = flag.Bool("update", false, "rewrite the transcripts in testdata")
 // TestTranscripts plays the histories in testdata: what happens to a lane, one
 // line each, and below it what the lane makes of it. Times are in seconds.
 //
-//	lane limit=L attempts=N interval=S notbefore=S   starts a lane,
+//	lane limit=L attempts=N interval=S doubt=S   starts a lane,
 //	                    with hold_after=K, rate=R or ramp after that, if wanted
 //	accept N            messages arrive
 //	end ID OUTCOME [S]  a request comes to its outcome, with a hint; "refused"
@@ -93,11 +93,10 @@ func (p *player) step(line string) []string {
 	var said []string
 	switch word {
 	case "lane":
-		var limit, attempts, interval, notBefore int
-		scan("limit=%d attempts=%d interval=%d notbefore=%d", &limit, &attempts, &interval, &notBefore)
+		var limit, attempts, interval, doubt int
+		scan("limit=%d attempts=%d interval=%d doubt=%d", &limit, &attempts, &interval, &doubt)
 		p.policy = data.Policy{MaxAttempts: attempts, Interval: seconds(interval), MaxHint: data.DefaultMaxHint}
-		p.s = newSchedule(limit, data.StoreTime(seconds(notBefore)))
-		d := Definition{Concurrency: limit}
+		d := Definition{Concurrency: limit, Policy: p.policy}
 		for _, more := range strings.Fields(rest)[4:] {
 			name, value, _ := strings.Cut(more, "=")
 			switch name {
@@ -110,6 +109,8 @@ func (p *player) step(line string) []string {
 				p.t.Fatalf("%s: no such word: %s", line, name)
 			}
 		}
+		p.store.doubt = data.StoreTime(seconds(doubt))
+		p.s = newSchedule(d, p.store.doubt)
 		stored, _ := p.store.Lane("")
 		p.s.resume(p.now, stored, d, strings.HasSuffix(rest, "ramp"))
 		p.flying = make(map[data.ID]int)
@@ -190,14 +191,21 @@ func (p *player) advance() (said []string) {
 		}
 		p.store.commit(begin, nil, p.now)
 		for _, r := range claims {
+			p.s.refused(r)
+			if slices.Contains(begin.Standing, r) {
+				said = append(said, fmt.Sprintf("%d stands", r.ID))
+				continue
+			}
 			if !slices.ContainsFunc(begin.Granted, func(g data.Granted) bool { return g.Message.ID == r.ID }) {
-				p.s.refused(r)
 				said = append(said, fmt.Sprintf("%d is not to be had", r.ID))
 				continue
 			}
 			p.s.began(r.ID, r.Number)
 			p.flying[r.ID] = r.Number
 			said = append(said, fmt.Sprintf("%d is sent, attempt %d", r.ID, r.Number))
+		}
+		if len(begin.Standing) > 0 {
+			p.s.standing(begin.Standing, begin.Closed != data.Closed{})
 		}
 		l, ok := p.s.wants(p.now)
 		switch {

@@ -37,7 +37,7 @@ type windows struct {
 	loading     bool           // one load is under way
 	loadWaiting bool           // the turn: whether the next load is of the waiting queue
 	arrived     bool           // messages were accepted while loading
-	outdated    bool           // what is being loaded was asked for before reread
+	outdated    bool           // what is being loaded was asked for before a reread
 	returned    []data.Ref     // messages that went back to waiting while loading
 }
 
@@ -86,6 +86,10 @@ func (w *windows) resize(now data.StoreTime) {
 // known to be under way may still be in the answer, and is passed over.
 func (w *windows) loaded(l load, refs []data.Ref, more bool, known func(data.Ref) bool) {
 	w.loading = false
+	if w.outdated {
+		w.outdated, w.returned = false, w.returned[:0]
+		return // the next loads have all of it
+	}
 	refs = slices.DeleteFunc(refs, func(r data.Ref) bool {
 		if l.waiting {
 			w.waitingLast = r
@@ -98,9 +102,6 @@ func (w *windows) loaded(l load, refs []data.Ref, more bool, known func(data.Ref
 		w.waitingMore = more
 		for _, r := range refs {
 			w.insert(r)
-		}
-		if w.outdated {
-			w.reread()
 		}
 	} else {
 		w.readyMore = more || w.arrived
@@ -138,10 +139,11 @@ func (w *windows) await(r data.Ref) {
 	}
 }
 
-// reread has the waiting queue read again from its beginning: something may wait
-// there that nobody told.
+// reread has both queues read again from their beginnings: something may be there
+// that nobody told.
 func (w *windows) reread() {
-	w.waitingLast, w.waitingMore = data.Ref{}, true
+	w.ready, w.readyLast, w.readyMore = nil, 0, true
+	w.waiting, w.waitingLast, w.waitingMore = nil, data.Ref{}, true
 	w.outdated = w.loading
 }
 

@@ -16,7 +16,7 @@ func (a *Actor) begin(claims []data.Ref) *data.Begin {
 	}
 	b := &data.Begin{Gateway: a.options.Definition.Name, Claims: make([]data.Claim, len(claims))}
 	for i, r := range claims {
-		b.Claims[i] = data.Claim{Ref: r, Policy: a.definition.Policy}
+		b.Claims[i] = data.Claim{Ref: r, Policy: a.definition.Policy, Timeout: a.definition.Timeout}
 	}
 	return b
 }
@@ -28,16 +28,17 @@ func (a *Actor) record(ctx actor.Context, begin *data.Begin, settles []*data.Set
 	})
 }
 
-// send starts one request with a slot of the share. Its goroutine gets copies and
-// reports back.
-func (a *Actor) send(ctx actor.Context, g data.Granted, share *Share) {
-	deliver, attempts, now := a.definition.Deliver, a.options.Attempts, a.options.Now
-	done := attemptDone{id: g.Message.ID, number: g.Number, began: g.Began}
+// send starts one request with a slot of the lane's share. Its goroutine gets
+// copies and reports back.
+func (a *Actor) send(ctx actor.Context, g data.Granted) {
+	deliver, attempts, now, share := a.definition.Deliver, a.options.Attempts, a.options.Now, a.share
+	done := attemptDone{id: g.Message.ID, number: g.Number}
 	share.Start()
 	a.background(ctx, func() any {
 		defer share.End()
+		left := time.Now()
 		done.result = deliver(attempts, g.Message, g.Number)
-		done.ended = now()
+		done.ended, done.took = now(), time.Since(left)
 		return done
 	}, func(any) any {
 		done.result = data.Result{Outcome: data.OutcomeUnknown, Cause: data.CauseNoAnswerBy}

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -121,8 +122,11 @@ func (a *Actor) onStarted(ctx actor.Context) {
 		var stored []data.Lane
 		stored, m.err = read()
 		for _, l := range stored {
-			if l.Open() > 0 && !l.Paused || len(l.InFlight) > 0 {
+			switch {
+			case l.Open() > 0 && !l.Paused || len(l.InFlight) > 0:
 				m.waiting = append(m.waiting, l.Gateway)
+			case l.Open() > 0:
+				m.paused++
 			}
 			if len(l.InFlight) > 0 {
 				m.sending = append(m.sending, l.Gateway)
@@ -152,6 +156,9 @@ func (a *Actor) onResumed(ctx actor.Context, m resumed) {
 	if len(m.waiting) > 0 {
 		a.options.Logger.Info("messages left to send", "gateways", len(m.waiting))
 	}
+	if m.paused > 0 {
+		a.options.Logger.Warn("messages left to send are held back: their gateways are paused", "gateways", m.paused)
+	}
 	for _, name := range m.waiting {
 		a.do(ctx, name, a.lanes.accepted(name), true)
 	}
@@ -165,6 +172,11 @@ func (a *Actor) onAccepted(ctx actor.Context, m Accepted) {
 
 // onPaused tells a lane that runs, and starts one that is to go on.
 func (a *Actor) onPaused(ctx actor.Context, m Paused) {
+	if m.Paused {
+		a.options.Logger.Info("gateway is paused: no attempts begin", "gateway", m.Gateway)
+	} else {
+		a.options.Logger.Info("gateway is not paused any more", "gateway", m.Gateway)
+	}
 	if r := a.lanes.running[m.Gateway]; r != nil {
 		ctx.Send(r.pid, gateway.Pause{Paused: m.Paused})
 	}
@@ -176,12 +188,14 @@ func (a *Actor) onPaused(ctx actor.Context, m Paused) {
 // onRedefine has the lanes that run get their definitions anew, and takes up what
 // was parked where there is a definition now.
 func (a *Actor) onRedefine(ctx actor.Context) {
+	var parked []string
 	for name, r := range a.lanes.running {
 		ctx.Send(r.pid, gateway.Redefine{})
 		if _, ok := a.options.Define(name); !ok {
-			a.park(name)
+			parked = append(parked, name)
 		}
 	}
+	a.park(parked...)
 	for name := range a.parked {
 		if _, ok := a.options.Define(name); ok {
 			delete(a.parked, name)
@@ -232,13 +246,21 @@ func (a *Actor) start(ctx actor.Context, name string, ramp bool) {
 	a.lanes.running[name] = &lane{pid: pid}
 }
 
-// park remembers, and says once, that nothing is sent to a gateway.
-func (a *Actor) park(name string) {
-	if !a.parked[name] {
+// park remembers, and says once, that nothing is sent to gateways.
+func (a *Actor) park(names ...string) {
+	names = slices.DeleteFunc(names, func(name string) bool { return a.parked[name] })
+	for _, name := range names {
 		a.parked[name] = true
-		a.options.Logger.Warn("messages are parked: their gateway is not declared, or its declaration cannot be used", "gateway", name)
+	}
+	if len(names) > 0 {
+		slices.Sort(names)
+		a.options.Logger.Warn("whatever is left to send to these gateways is parked: they are not declared, or their declarations cannot be used",
+			"count", len(names), "gateways", names[:min(len(names), mostNamed)])
 	}
 }
+
+// mostNamed bounds how many gateways one line of the log names.
+const mostNamed = 20
 
 // onTerminated hears of a lane's end. A parent is told without watching.
 func (a *Actor) onTerminated(ctx actor.Context, m *actor.Terminated) {

@@ -491,7 +491,7 @@ func TestRedefine(t *testing.T) {
 		time.Sleep(time.Second)
 		b.want("delivered", b.delivered, "a", 6)
 		b.want("delivered", b.delivered, "nobody", 1)
-		if n := strings.Count(b.log.String(), "messages are parked"); n != 2 {
+		if n := strings.Count(b.log.String(), "is parked"); n != 2 {
 			t.Errorf("parked was logged %d times; want once for each of two gateways: %s", n, b.log.String())
 		}
 	})
@@ -542,5 +542,26 @@ func TestPaused(t *testing.T) {
 		b.tell(Paused{Gateway: "a"})
 		time.Sleep(time.Second)
 		b.want("delivered", b.delivered, "a", 4)
+	})
+}
+
+// All lanes share the slots.
+func TestSlotsAreShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.options.MaxInFlight = 2
+		b.takes = time.Second
+		b.run()
+		defer b.stop()
+		for _, name := range []string{"a", "b", "c"} {
+			b.accept(name, 2)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if n := b.delivered["a"] + b.delivered["b"] + b.delivered["c"]; n != 1 {
+			t.Errorf("%d were delivered after a second; want 1: of two slots one is kept for prompt lanes", n)
+		}
 	})
 }

@@ -26,6 +26,7 @@ type resumed struct {
 	incarnation *Actor
 	waiting     []string
 	sending     []string
+	paused      int // gateways with messages left that a person paused
 	err         error
 }
 

@@ -25,16 +25,15 @@ type catalog struct {
 }
 
 type entry struct {
-	shown       data.Gateway
-	declaration dialect.Declaration
-	dialect     *dialect.Dialect // nil when the declaration cannot be used
+	shown   data.Gateway
+	dialect *dialect.Dialect // nil when the declaration cannot be used
 }
 
 // newCatalog compiles every gateway. A declaration that cannot be used stops
 // that gateway and nothing else: it is in the catalog with its problem, and the
 // mistakes say the same with key paths. base is the address of this process, for
 // gateways without a URL. From the catalog before it, nil for none, it takes over
-// the dialects whose declarations are the same, with whatever they have learnt.
+// the dialects that come to the same, with whatever they have learnt.
 func newCatalog(cfg *config.Config, base string, before *catalog) (*catalog, config.Mistakes) {
 	c := &catalog{
 		names:   slices.Sorted(maps.Keys(cfg.Gateways)),
@@ -57,8 +56,8 @@ func newCatalog(cfg *config.Config, base string, before *catalog) (*catalog, con
 			Method:      about.Method,
 			URL:         about.URL,
 			Body:        about.Body,
-		}, declaration: declaration}
-		if err := e.compile(before); err != nil {
+		}}
+		if err := e.compile(declaration, before); err != nil {
 			e.shown.Problem = err.Error()
 			mistakes = append(mistakes, complaints("gateways."+name, err)...)
 		}
@@ -67,15 +66,14 @@ func newCatalog(cfg *config.Config, base string, before *catalog) (*catalog, con
 	return c, mistakes
 }
 
-func (e *entry) compile(before *catalog) (err error) {
-	if before != nil {
-		if old := before.entries[e.shown.Name]; old.dialect != nil && reflect.DeepEqual(old.declaration, e.declaration) {
-			e.dialect = old.dialect
-			return nil
-		}
+func (e *entry) compile(d dialect.Declaration, before *catalog) (err error) {
+	if e.dialect, err = dialect.Compile(d); err != nil || before == nil {
+		return err
 	}
-	e.dialect, err = dialect.Compile(e.declaration)
-	return err
+	if old := before.entries[e.shown.Name]; reflect.DeepEqual(old.dialect, e.dialect) {
+		e.dialect = old.dialect
+	}
+	return nil
 }
 
 func declare(g config.ResolvedGateway, base string) dialect.Declaration {

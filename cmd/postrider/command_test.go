@@ -64,6 +64,9 @@ func TestExitCodes(t *testing.T) {
 		"resend from nobody":  {[]string{"messages", "resend", "--server", "http://127.0.0.1:1"}, exitFailure, []string{"is it running?"}},
 		"pause of nothing":    {[]string{"gateways", "pause"}, exitUsage, []string{"one gateway"}},
 		"pause of no name":    {[]string{"gateways", "resume", "../canary"}, exitUsage, []string{"name of a gateway"}},
+		"pause of long name":  {[]string{"gateways", "pause", strings.Repeat("a", 65)}, exitUsage, []string{"1 to 64"}},
+		"server, no scheme":   {[]string{"messages", "resend", "--server", "127.0.0.1:1"}, exitUsage, []string{"http:// or https://"}},
+		"server, by name":     {[]string{"send", "-g", "g", "--server", "localhost:1", "x"}, exitUsage, []string{"http:// or https://"}},
 		"unknown of messages": {[]string{"messages", "nonsense"}, exitUsage, []string{"messages"}},
 		"no key file":         {[]string{"send", "-g", "g", "--key-file", none, "hello"}, exitUsage, []string{"API key"}},
 		"anybody from afar":   {inStore(t.TempDir(), "--host", "0.0.0.0"), exitUsage, []string{"http.host: "}},
@@ -256,8 +259,8 @@ func TestSend(t *testing.T) {
 		t.Errorf("send to an unknown gateway = %d %q, want 1 with 422 and where", code, errs)
 	}
 	code, _, errs = runChild(t, []string{"send", "-g", "chat", "--server", url, "x"})
-	if code != exitFailure || !strings.Contains(errs, "401") {
-		t.Errorf("send without a key = %d %q, want 1 with 401", code, errs)
+	if code != exitFailure || !strings.Contains(errs, "401") || !strings.Contains(errs, "--key-file or in POSTRIDER_KEY") {
+		t.Errorf("send without a key = %d %q, want 1 with 401 and where a key is given", code, errs)
 	}
 	code, _, errs = runChild(t, []string{"send", "-g", "chat", "--server", "http://canary:canary@127.0.0.1:" + freePort(t), "x"}, authorized)
 	if code != exitFailure || !strings.Contains(errs, "running") || strings.Contains(errs, "canary") {

@@ -17,8 +17,9 @@ func configFlags(c *cobra.Command) {
 	config.Flags(c.Flags())
 }
 
-// readConfig reads the configuration as the command line says.
-func readConfig(c *cobra.Command) (*config.Config, error) {
+// readConfig reads the configuration as the command line says. If it is to be
+// filled, a file without any key is a mistake.
+func readConfig(c *cobra.Command, filled bool) (*config.Config, error) {
 	file, err := c.Flags().GetString("config")
 	if err != nil {
 		return nil, err
@@ -26,7 +27,7 @@ func readConfig(c *cobra.Command) (*config.Config, error) {
 	if file == "" {
 		file = os.Getenv("POSTRIDER_CONFIG")
 	}
-	return config.Load(config.Options{File: file, Environ: os.Environ(), Flags: c.Flags()})
+	return config.Load(config.Options{File: file, Filled: filled, Environ: os.Environ(), Flags: c.Flags()})
 }
 
 // errInterrupted: the process was asked to end before it knew what to do.
@@ -34,7 +35,7 @@ var errInterrupted = errors.New("asked to end while the configuration was read")
 
 // loadConfig is readConfig for the start of a command, which a signal ends.
 func loadConfig(c *cobra.Command) (*config.Config, error) {
-	cfg, err := aside(c.Context(), func() (*config.Config, error) { return readConfig(c) })
+	cfg, err := aside(c.Context(), func() (*config.Config, error) { return readConfig(c, false) })
 	if c.Context().Err() != nil {
 		return nil, errInterrupted
 	}

@@ -3,10 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
-	"strings"
+	"net/http"
 
 	"github.com/go-json-experiment/json"
 	"github.com/spf13/cobra"
+
+	httpapi "github.com/postrider/postrider/http"
 )
 
 func gatewaysCommand() *cobra.Command {
@@ -33,7 +35,7 @@ func pauseCommand(verb, short string) *cobra.Command {
 			if len(args) != 1 {
 				return usageError{fmt.Errorf("%s takes the name of one gateway", c.CommandPath())}
 			}
-			if strings.Trim(args[0], "abcdefghijklmnopqrstuvwxyz0123456789_-") != "" || args[0] == "" {
+			if !httpapi.MayName(args[0]) {
 				return usageError{errors.New("the name of a gateway is 1 to 64 of a-z, 0-9, _ and -")}
 			}
 			return nil
@@ -44,6 +46,9 @@ func pauseCommand(verb, short string) *cobra.Command {
 				return err
 			}
 			answer, err := p.call(c.Context(), nil, "repeat the command: it changes nothing a second time")
+			if r, ok := errors.AsType[refused](err); ok && r.status == http.StatusNotFound {
+				return fmt.Errorf("there is no gateway %s: %w", args[0], err)
+			}
 			if err != nil {
 				return err
 			}

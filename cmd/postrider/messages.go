@@ -45,6 +45,12 @@ repeated: it goes on where it was.`,
 		},
 		RunE: func(c *cobra.Command, args []string) error {
 			r.command = c
+			for _, name := range []string{"gateway", "state", "cause"} {
+				// Left out it would mean all, which an unset variable of a shell does not.
+				if f := c.Flags().Lookup(name); f.Changed && f.Value.String() == "" {
+					return usageError{fmt.Errorf("--%s is given and empty; leave it out to mean all", name)}
+				}
+			}
 			if len(args) == 0 {
 				return r.many()
 			}
@@ -146,7 +152,11 @@ func (r *resend) many() error {
 		total.Resent, total.Skipped = &resent, &skipped
 		return r.print(total)
 	}
-	_, err = fmt.Fprintf(r.command.OutOrStdout(), "%d are sent again, %d skipped\n", resent, skipped)
+	why := ""
+	if skipped > 0 {
+		why = ": their gateway is not declared any more, or somebody else sent them again"
+	}
+	_, err = fmt.Fprintf(r.command.OutOrStdout(), "%d are sent again, %d skipped%s\n", resent, skipped, why)
 	return err
 }
 

@@ -81,8 +81,8 @@ func TestStrictOutage(t *testing.T) {
 		t.Fatalf("messages resend %s = %d %q %q, want 0 and an id", other.ID, code, out, errs)
 	}
 	p.await(t, id, "delivered")
-	if code, out, errs := command(t, "messages", "resend", "--server", p.url, other.ID); code != exitFailure || out != "" || !strings.Contains(errs, "409") {
-		t.Errorf("messages resend, a second time = %d %q %q, want 1 and 409", code, out, errs)
+	if code, out, errs := command(t, "messages", "resend", "--server", p.url, other.ID); code != exitFailure || out != "" || !strings.Contains(errs, "409: Already sent again as "+id) {
+		t.Errorf("messages resend, a second time = %d %q %q, want 1, 409 and %s", code, out, errs, id)
 	}
 }
 
@@ -157,6 +157,9 @@ func TestPauseSurvivesAKill(t *testing.T) {
 	store := t.TempDir()
 	p := startChild(t, binary(t), inStore(store, "--config", file))
 	url := p.listening(t)
+	if code, out, errs := command(t, "gateways", "pause", "nobody", "--server", url); code != exitFailure || out != "" || !strings.Contains(errs, "there is no gateway nobody: ") {
+		t.Errorf("gateways pause of an unknown one = %d %q %q, want 1 and that there is none", code, out, errs)
+	}
 	if code, out, errs := command(t, "gateways", "pause", "chat", "--server", url); code != exitClean || out != "chat is paused\n" {
 		t.Fatalf("gateways pause = %d %q %q, want 0", code, out, errs)
 	}

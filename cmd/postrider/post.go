@@ -104,6 +104,7 @@ func meaning(answer []byte) string {
 		IDs    []string `json:"ids"`
 		Title  string   `json:"title"`
 		Detail string   `json:"detail"`
+		As     string   `json:"resent_as"`
 		Errors []struct {
 			Pointer string `json:"pointer"`
 			Detail  string `json:"detail"`
@@ -117,6 +118,8 @@ func meaning(answer []byte) string {
 		return a.ID
 	case len(a.IDs) > 0:
 		return strings.Join(a.IDs, " ")
+	case a.As != "":
+		return a.Title + " as " + a.As
 	case a.Title == "" && a.Detail == "" && len(a.Errors) == 0:
 		return notOurs
 	}

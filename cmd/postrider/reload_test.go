@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/http"
 	"os"
-	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/postrider/postrider/config"
 	"github.com/postrider/postrider/data"
+	"github.com/postrider/postrider/http/dialect"
 	"github.com/postrider/postrider/http/egress"
 )
 
@@ -455,8 +455,9 @@ func TestCatalogDefinesWhatIsDeclared(t *testing.T) {
 	if made, err := s.route(data.NewEvent{}); err != nil || len(made) != 1 || made[0].MaxQueue != 7 {
 		t.Errorf("route() = %+v, %v; want one message with max_queue 7", made, err)
 	}
-	if got, want := s.gateways.entries["all"].declaration.Permanent, []int{400, 410}; !reflect.DeepEqual(got, want) {
-		t.Errorf("the dialect is declared with %v as permanent, want %v", got, want)
+	answer := dialect.Answer{Status: 410}
+	if got := s.gateways.entries["all"].dialect.Judge(answer, time.Time{}).Outcome; got != data.OutcomePermanent {
+		t.Errorf("an answer of 410 is %s, want permanent", got)
 	}
 }
 
@@ -507,6 +508,7 @@ func TestReloadBySignal(t *testing.T) {
 	}
 	hangup("gateways: {chat: {url: {env: NOTHING}}}\n", notReloaded)
 	hangup("", notReloaded)
+	hangup("# nothing yet\n", notReloaded)
 	hangup(first+"delivery: {rate: 5}\nrouts: []\n", notReloaded)
 	post(t, url+"/send_message", messageFor("chat", "x"))
 	hangup("gateways: {news: {url: {env: CHAT}}}\n", reloaded)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -32,6 +33,9 @@ func (r *remote) flags(c *cobra.Command) {
 
 // poster posts to a path of the server.
 func (r *remote) poster(path string) (*poster, error) {
+	if scheme, _, ok := strings.Cut(strings.ToLower(r.address), "://"); !ok || scheme != "http" && scheme != "https" {
+		return nil, usageError{errors.New("the address of the server must begin with http:// or https://")}
+	}
 	key, err := readKey(r.keyFile)
 	if err != nil {
 		return nil, err
@@ -64,9 +68,23 @@ func (p *poster) call(ctx context.Context, body []byte, goOn string, more ...dia
 	case err != nil:
 		return nil, fmt.Errorf("%w; %s", err, goOn)
 	case status/100 != 2:
-		return nil, fmt.Errorf("the server refused it with %d: %s", status, summary(answer))
+		return nil, refused{status, summary(answer)}
 	}
 	return answer, nil
+}
+
+// refused is the answer of a server that did not do it.
+type refused struct {
+	status int
+	says   string
+}
+
+func (r refused) Error() string {
+	text := fmt.Sprintf("the server refused it with %d: %s", r.status, r.says)
+	if r.status == http.StatusUnauthorized {
+		text += "; give the API key with --key-file or in POSTRIDER_KEY"
+	}
+	return text
 }
 
 // errNotOurs: there is an answer, and it is not one that Postrider gives.

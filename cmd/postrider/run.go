@@ -31,8 +31,9 @@ func serveCommand() *cobra.Command {
 		Short: "Run everything that the configuration enables",
 		Args:  noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			// From the first to the last moment: a signal to reload must not end a
-			// process that is not up yet, or one that stops.
+			// As early as can be, and to the last moment: a signal to reload must not end
+			// a process that is not up yet, or one that stops. Only in its first
+			// milliseconds, before it gets here, it still does.
 			hangups := make(chan os.Signal, 1)
 			signal.Notify(hangups, syscall.SIGHUP)
 			cfg, err := loadConfig(c)
@@ -46,7 +47,9 @@ func serveCommand() *cobra.Command {
 				errs:       c.ErrOrStderr(),
 				acceptLoss: acceptLoss,
 				hangups:    hangups,
-				load:       func() (*config.Config, error) { return readConfig(c) },
+				// At start an empty file means that all is as by default. Later it would
+				// remove every gateway, and is more likely one about to be written.
+				load: func() (*config.Config, error) { return readConfig(c, true) },
 			})
 		},
 	}
@@ -155,6 +158,7 @@ func (p *process) start(o runOptions) (err error) {
 		return err
 	}
 	p.base = ownAddress(p.cfg.HTTP.Host, p.listener.Addr().(*net.TCPAddr).Port)
+	limitMemory(len(p.cfg.Gateways))
 	gateways, mistakes := newCatalog(p.cfg, p.base, nil)
 	for _, m := range mistakes {
 		p.log.Error("a gateway cannot be used, its messages are parked", "key", m.Path, "problem", m.Problem)

@@ -87,12 +87,18 @@ func (s *backlog) watch(ctx context.Context, l *lab, c *child, waiting int) (int
 		return 0, err
 	}
 	perSecond := int(float64(missing) / time.Since(began).Seconds())
-	filling, _ := c.reset()
+	filling, _, err := c.peak()
+	if err != nil {
+		return 0, err
+	}
 	l.say("%s messages were taken, %s per second", count(missing), count(perSecond))
 	if err := wait(ctx, time.Duration(s.seconds)*time.Second); err != nil {
 		return 0, err
 	}
-	delivering, _ := c.reset()
+	delivering, _, err := c.peak()
+	if err != nil {
+		return 0, err
+	}
 	mem, err := c.memory()
 	if err != nil {
 		return 0, err

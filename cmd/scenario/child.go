@@ -59,12 +59,11 @@ func (p *program) store() string { return filepath.Join(p.dir, "store") }
 
 // child is the program as a process.
 type child struct {
-	meter
-
 	url     string        // of its API
 	ready   time.Duration // from the start to the first 200 of /readyz
 	started time.Time
 	process *os.Process
+	meter   meter
 	log     *logTail
 	ended   chan struct{}
 	exit    *os.ProcessState // once ended is closed
@@ -87,7 +86,7 @@ func (p *program) start(ctx context.Context, limit time.Duration) (*child, error
 		c.exit = cmd.ProcessState
 		close(c.ended)
 	}()
-	go c.watch(ctx, c.process.Pid)
+	go c.meter.watch(ctx, c.process.Pid)
 	if err := c.awaitReady(ctx, limit); err != nil {
 		c.kill()
 		return nil, fmt.Errorf("%w; it said\n%s", err, c.log)
@@ -163,6 +162,9 @@ func (c *child) proceed() error { return c.process.Signal(syscall.SIGCONT) }
 
 // memory is what the process has in memory now.
 func (c *child) memory() (memory, error) { return memoryOf(c.process.Pid) }
+
+// peak is the most anonymous memory and descriptors since it was asked last.
+func (c *child) peak() (anonymous, descriptors int64, err error) { return c.meter.peak(c.process.Pid) }
 
 // logTail keeps the end of what a process says and looks for the address that it
 // listens on.

@@ -41,6 +41,9 @@ const (
 )
 
 func (s *dead) run(ctx context.Context, l *lab) error {
+	if s.gateways < 4 {
+		return errors.New("--gateways: expected 4 or more, one healthy and one dead in each way")
+	}
 	// Each silent connection is open at both ends.
 	if err := descriptors(uint64(s.inFlight) + 2000); err != nil {
 		return err
@@ -55,14 +58,15 @@ func (s *dead) run(ctx context.Context, l *lab) error {
 		return err
 	}
 	defer c.kill()
-	c.reset()
 	l.say("the healthy gateway alone, for %d s", s.seconds)
 	alone, err := s.measure(ctx, c, healthy)
 	if err != nil {
 		return err
 	}
-	idle, own := c.reset()
-
+	idle, own, err := c.peak()
+	if err != nil {
+		return err
+	}
 	l.say("%s messages for %s dead gateways", count(s.messages*(s.gateways-1)), count(s.gateways-1))
 	if err := s.burden(ctx, c); err != nil {
 		return err
@@ -78,7 +82,10 @@ func (s *dead) run(ctx context.Context, l *lab) error {
 	if err != nil {
 		return err
 	}
-	anonymous, descriptors := c.reset()
+	anonymous, descriptors, err := c.peak()
+	if err != nil {
+		return err
+	}
 	busy, err := s.busy(ctx, c)
 	if err != nil {
 		return err

@@ -226,6 +226,7 @@ var errAim = errors.New("the kill did not hit the point that it was aimed at")
 // what was cut off is unknown, what was settled is not, and what was begun and
 // not sent is an attempt that the gateway never saw.
 func (t *trap) check(ctx context.Context, c *child) error {
+	t.resume(c.started)
 	hit := t.take()
 	if hit == nil {
 		return nil

@@ -22,25 +22,29 @@ type seen struct {
 	message string
 	number  int
 	key     string // of the header Idempotency-Key
+	from    string // address of the connection
 	at      time.Time
-	// end is just before the gateway answered, or before the program was killed;
-	// zero when neither was seen.
+	// end is just before the gateway answered or closed the connection, or when the
+	// program was started again after it was killed; zero when none of it was seen.
 	end    time.Time
-	status int // of the answer; 0 when it gave none
+	status int  // of the answer; 0 when it gave none
+	cut    bool // the program was killed and has not started again
 }
 
 // ledger is what a gateway saw of all messages.
 type ledger struct {
-	mu   sync.Mutex
-	seen []*seen
+	mu     sync.Mutex
+	seen   []*seen
+	closed map[string]time.Time // connections that the gateway closed, by address
 }
 
 // enter notes a request whose head has come.
 func (l *ledger) enter(r *http.Request) *seen {
-	s := &seen{message: r.Header.Get("Postrider-Message-Id"), key: r.Header.Get("Idempotency-Key"), at: time.Now()}
+	s := &seen{message: r.Header.Get("Postrider-Message-Id"), key: r.Header.Get("Idempotency-Key"), from: r.RemoteAddr, at: time.Now()}
 	s.number, _ = strconv.Atoi(r.Header.Get("Postrider-Attempt")) // 0 is a violation
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	s.end = l.closed[s.from] // it was read before, and only now it is handled
 	l.seen = append(l.seen, s)
 	return s
 }
@@ -59,8 +63,46 @@ func (l *ledger) leave(s *seen, status int) {
 func (l *ledger) cut() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.end(func(s *seen) bool {
+		s.cut = true
+		return true
+	})
+}
+
+// resume notes that the program was started again: what was cut off ends now in
+// its eyes, and the interval begins.
+func (l *ledger) resume(started time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	for _, s := range l.seen {
-		if s.end.IsZero() {
+		if s.cut {
+			s.end, s.cut = started, false
+		}
+	}
+}
+
+// hangUp notes that the gateway will close a connection now.
+func (l *ledger) hangUp(from string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.end(func(s *seen) bool { return s.from == from })
+	if l.closed == nil {
+		l.closed = map[string]time.Time{}
+	}
+	l.closed[from] = time.Now()
+}
+
+// pickUp notes that there is a connection from an address.
+func (l *ledger) pickUp(from string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.closed, from)
+}
+
+// end notes that some of those that are under way end now.
+func (l *ledger) end(some func(*seen) bool) {
+	for _, s := range l.seen {
+		if s.end.IsZero() && some(s) {
 			s.end = time.Now()
 		}
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -61,5 +63,41 @@ func TestViolations(t *testing.T) {
 				t.Errorf("violations() = %q, want one with %q", found, c.says)
 			}
 		})
+	}
+}
+
+// What a gateway cannot know of the end of an attempt is taken at its latest: a
+// program that was killed ends it when it starts again.
+func TestLedgerEnds(t *testing.T) {
+	t.Parallel()
+	l := &ledger{}
+	enter := func(from string) *seen {
+		r := httptest.NewRequest(http.MethodPost, "/", nil)
+		r.RemoteAddr = from
+		return l.enter(r)
+	}
+	answered, cut, closed := enter("a"), enter("b"), enter("c")
+	l.leave(answered, http.StatusOK)
+	end := answered.end
+	l.hangUp("c")
+	late := enter("c")
+	l.cut()
+	l.leave(cut, http.StatusOK)
+	restart := time.Now().Add(time.Second)
+	l.resume(restart)
+	l.pickUp("c")
+	open := enter("c")
+
+	if answered.end != end || answered.status != http.StatusOK {
+		t.Errorf("answered = %+v, want its end at the answer", answered)
+	}
+	if cut.end != restart || cut.status != 0 {
+		t.Errorf("cut off = %+v, want its end at the restart %v and no status", cut, restart)
+	}
+	if closed.end.IsZero() || !closed.end.Before(restart) || late.end.Before(closed.end) || !late.end.Before(restart) {
+		t.Errorf("closed = %+v and read later %+v, want their ends at the closing", closed, late)
+	}
+	if !open.end.IsZero() {
+		t.Errorf("on a new connection = %+v, want no end yet", open)
 	}
 }

@@ -24,6 +24,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -92,6 +93,9 @@ func execute(ctx context.Context, args []string, out, errs io.Writer) error {
 	}
 	for _, s := range scenarios() {
 		c := &cobra.Command{Use: s.name, Short: s.short, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+			if err := checkSizes(c.LocalNonPersistentFlags()); err != nil {
+				return err
+			}
 			return measure(c.Context(), s)
 		}}
 		s.flags(c.Flags())
@@ -108,4 +112,19 @@ func execute(ctx context.Context, args []string, out, errs io.Writer) error {
 	root.SetOut(out)
 	root.SetErr(errs)
 	return root.ExecuteContext(ctx)
+}
+
+// checkSizes refuses what nothing can be measured with. What flags say of a size
+// is a number, a list of numbers or a time.
+func checkSizes(flags *pflag.FlagSet) error {
+	var errs []error
+	flags.VisitAll(func(f *pflag.Flag) {
+		for part := range strings.SplitSeq(strings.Trim(f.Value.String(), "[]"), ",") {
+			if strings.HasPrefix(part, "-") || strings.Trim(part, "0.smh") == "" {
+				errs = append(errs, fmt.Errorf("--%s: expected more than 0", f.Name))
+				return
+			}
+		}
+	})
+	return errors.Join(errs...)
 }

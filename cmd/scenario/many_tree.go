@@ -133,9 +133,8 @@ func (t *tree) run(ctx context.Context) (err error) {
 
 // declared is a gateway as cmd/postrider keeps it in its catalog.
 type declared struct {
-	shown       data.Gateway
-	declaration dialect.Declaration
-	dialect     *dialect.Dialect
+	shown   data.Gateway
+	dialect *dialect.Dialect
 }
 
 func name(i int) string { return fmt.Sprintf("gateway-%d", i) }
@@ -154,8 +153,7 @@ func (t *tree) declare() (map[string]declared, error) {
 				Name: name(i), Policy: data.Policy{MaxAttempts: 3, Interval: time.Minute, MaxHint: time.Hour}, Timeout: 10 * time.Second, Concurrency: 16,
 				Method: about.Method, URL: about.URL, Body: about.Body,
 			},
-			declaration: d,
-			dialect:     compiled,
+			dialect: compiled,
 		}
 	}
 	return all, nil

@@ -80,18 +80,24 @@ type meter struct {
 	descriptors atomic.Int64
 }
 
-// watch samples until ctx or the process ends.
+// watch looks until ctx or the process ends.
 func (m *meter) watch(ctx context.Context, pid int) {
-	for wait(ctx, sampling) == nil {
-		mem, err := memoryOf(pid)
-		if err != nil {
-			return
-		}
-		raise(&m.anonymous, mem.anonymous)
-		if n, err := descriptorsOf(pid); err == nil {
-			raise(&m.descriptors, n)
-		}
+	for wait(ctx, sampling) == nil && m.look(pid) == nil {
 	}
+}
+
+func (m *meter) look(pid int) error {
+	mem, err := memoryOf(pid)
+	if err != nil {
+		return err
+	}
+	open, err := descriptorsOf(pid)
+	if err != nil {
+		return err
+	}
+	raise(&m.anonymous, mem.anonymous)
+	raise(&m.descriptors, open)
+	return nil
 }
 
 func raise(most *atomic.Int64, n int64) {
@@ -103,9 +109,10 @@ func raise(most *atomic.Int64, n int64) {
 	}
 }
 
-// reset forgets what was seen and returns it.
-func (m *meter) reset() (anonymous, descriptors int64) {
-	return m.anonymous.Swap(0), m.descriptors.Swap(0)
+// peak looks once more, returns the most that was seen, and forgets it.
+func (m *meter) peak(pid int) (anonymous, descriptors int64, err error) {
+	err = m.look(pid)
+	return m.anonymous.Swap(0), m.descriptors.Swap(0), err
 }
 
 // usage is what a directory takes.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -38,6 +39,9 @@ var built struct {
 // newLab returns a lab for the program as it is now.
 func newLab(t *testing.T) *lab {
 	t.Helper()
+	if runtime.GOOS != "linux" {
+		t.Skip("scenarios read /proc")
+	}
 	built.once.Do(func() {
 		if built.directory, built.err = os.MkdirTemp("", "postrider-test-"); built.err != nil { //nolint:usetesting // it outlives the test that makes it
 			return
@@ -124,6 +128,24 @@ func TestScenarios(t *testing.T) {
 				t.Errorf("goals measured are %q, want %q", got, c.goals)
 			}
 		})
+	}
+}
+
+// A size that nothing can be measured with is a mistake that is named.
+func TestSizes(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{
+		{"lateness", "--rate", "0"},
+		{"lateness", "--rate", "-1"},
+		{"lateness", "--interval", "0s"},
+		{"backlog", "--messages", "1000,0"},
+		{"pause", "--rate", "0.0"},
+		{"dead", "--gateways", "3"},
+	} {
+		err := execute(t.Context(), append(args, "--binary", "/bin/true", "--dir", t.TempDir()), t.Output(), t.Output())
+		if want := args[1] + ": expected"; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("scenario %v = %v, want an error with %q", args, err, want)
+		}
 	}
 }
 

@@ -148,16 +148,21 @@ func (t *trap) serve(ctx context.Context, certificate tls.Certificate) (url stri
 
 // changed hears of the connections, and closes those that are idle, or does not.
 func (t *trap) changed(c net.Conn, state http.ConnState) {
+	hangUp := func() {
+		t.hangUp(c.RemoteAddr().String())
+		_ = c.Close()
+	}
 	switch {
 	case state == http.StateNew:
 		t.open.Add(1)
+		t.pickUp(c.RemoteAddr().String())
 	case state == http.StateClosed:
 		t.open.Add(-1)
 	case state != http.StateIdle:
 	case t.ends == afterAnswers:
-		_ = c.Close()
+		hangUp()
 	case t.ends == anyTime:
-		time.AfterFunc(rand.N(50*time.Millisecond), func() { _ = c.Close() })
+		time.AfterFunc(rand.N(50*time.Millisecond), hangUp)
 	}
 }
 
@@ -186,7 +191,7 @@ func (t *trap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if h := t.at(answered); h != nil {
 		h.message, h.number = s.message, s.number
-		t.killAnswered(h, w, s)
+		t.killAnswered(h, w)
 		return
 	}
 	status := []int{200, 200, 200, 200, 200, 500, 500, 503, 404, 0}[rand.N(10)]
@@ -220,14 +225,13 @@ func (t *trap) killHalfway(h *hit, r *http.Request) {
 
 // killAnswered halts the program before the answer leaves, so that it cannot
 // read it, and kills it then.
-func (t *trap) killAnswered(h *hit, w http.ResponseWriter, s *seen) {
+func (t *trap) killAnswered(h *hit, w http.ResponseWriter) {
 	err := h.c.halt(h.ctx)
-	t.leave(s, http.StatusOK)
 	w.Header().Set("Content-Length", "0")
 	w.WriteHeader(http.StatusOK)
 	if http.NewResponseController(w).Flush() != nil && err == nil {
 		t.again(h)
-		_ = h.c.proceed() // the trap stays armed, and somebody waits for it
+		_ = h.c.proceed() // whoever waits for the trap hears if it does not
 		return
 	}
 	t.kill(h)

@@ -133,13 +133,16 @@ func (w *writer) pause(o *data.Pause) error {
 
 // beginAttempts grants what may be sent of the claims.
 func (w *writer) beginAttempts(o *data.Begin) error {
-	o.Granted, o.Closed = nil, data.Closed{}
+	o.Granted, o.Standing, o.GivenUp, o.Closed = nil, nil, nil, data.Closed{}
 	l := w.s.lane(o.Gateway)
 	if l == nil {
 		return nil
 	}
 	if l.closed(w.t.marker.time) {
 		o.Closed = data.Closed{Paused: l.paused, Held: l.held}
+		for _, c := range o.Claims {
+			o.Standing = append(o.Standing, c.Ref)
+		}
 		return nil
 	}
 	for _, c := range o.Claims {

@@ -93,9 +93,11 @@ func (t *transaction) claim(o *data.Begin, l *lane, c data.Claim) error {
 		return nil
 	}
 	if m.State == data.Waiting && c.Ref.Number == m.NextNumber() && c.Ref.Number > c.Policy.MaxAttempts {
+		o.GivenUp = append(o.GivenUp, m.ID)
 		return t.giveUp(l, m)
 	}
-	if len(l.flying) >= maxFlying || t.tooEarly(m, c) {
+	if t.stands(l, m, c) {
+		o.Standing = append(o.Standing, c.Ref)
 		return nil
 	}
 	err = t.beginAttempt(l, m, c)
@@ -109,9 +111,21 @@ func (t *transaction) claim(o *data.Begin, l *lane, c data.Claim) error {
 		}
 	}
 	if m.State == data.Queued {
-		return nil
+		return nil // claimed with a number that it does not have
 	}
 	return t.passReady(l, c.Ref)
+}
+
+// stands reports whether an attempt may begin, but not now: before its time, or
+// out of turn. The queue is taken in order, or its head would stay behind.
+func (t *transaction) stands(l *lane, m *message, c data.Claim) bool {
+	switch {
+	case m.State == data.Queued && c.Ref.Number == 1:
+		return len(l.flying) >= maxFlying || c.Ref.Prior >= max(l.ready, 1)
+	case m.State == data.Waiting && c.Ref.Number == m.NextNumber():
+		return len(l.flying) >= maxFlying || t.marker.time < m.Due || t.tooEarly(c)
+	}
+	return false
 }
 
 // checkGone is called for a reference to a message that is not there. It ended, was
@@ -155,8 +169,8 @@ func (t *transaction) giveUp(l *lane, m *message) error {
 }
 
 // tooEarly holds back what was waiting when the store was opened in doubt.
-func (t *transaction) tooEarly(m *message, c data.Claim) bool {
-	return t.s.doubt && m.State == data.Waiting && t.marker.time < t.s.opened.Add(c.Policy.Interval)
+func (t *transaction) tooEarly(c data.Claim) bool {
+	return t.s.doubt && t.marker.time < t.s.opened.Add(c.Policy.Interval)
 }
 
 func (t *transaction) beginAttempt(l *lane, m *message, c data.Claim) error {
@@ -171,7 +185,7 @@ func (t *transaction) beginAttempt(l *lane, m *message, c data.Claim) error {
 	l.move(from, data.Sending)
 	l.began = t.marker.time
 	l.flying = append(l.flying, data.InFlight{
-		ID: m.ID, Number: c.Ref.Number, Began: t.marker.time, BeganAt: t.marker.wall, Policy: c.Policy,
+		ID: m.ID, Number: c.Ref.Number, Began: t.marker.time, BeganAt: t.marker.wall, Policy: c.Policy, Timeout: c.Timeout,
 	})
 	t.s.flights[m.ID] = m
 	if from == data.Queued {
@@ -189,8 +203,9 @@ func (t *transaction) leave(l *lane, p place) error {
 }
 
 // passReady moves the head of the ready queue behind a reference to a message
-// that is not queued any more: taken now or before, or cancelled. With its last reference a run is done. A reference taken before its
-// turn leaves the head where it is, or those before it would be lost from sight.
+// that is not queued any more: taken now or before, or cancelled. With its last
+// reference a run is done. One that comes before its turn leaves the head where it
+// is, or those before it would be lost from sight.
 func (t *transaction) passReady(l *lane, r data.Ref) error {
 	if r.Run == 0 || r.ID > r.Run || r.Prior >= max(l.ready, 1) {
 		return nil
@@ -248,7 +263,7 @@ func (t *transaction) settle(o *data.Settle) error {
 	if o.Err = m.Settle(a, next); o.Err != nil {
 		return nil
 	}
-	o.Next = next
+	o.Began, o.Next = f.Began, next
 	t.touch(l)
 	l.land(o.ID)
 	if a.Outcome != data.OutcomeWithdrawn {

@@ -187,16 +187,21 @@ func TestReadyWindows(t *testing.T) {
 	}
 }
 
-// TestNothingIsStrandedByOrder begins messages in any order but that of the
-// queues: what was passed over must still be found from the heads on.
+// TestNothingIsStrandedByOrder claims messages in any order but that of the
+// queues: those that are queued stand until it is their turn, those that wait are
+// taken, and what was passed over must still be found from the heads on.
 func TestNothingIsStrandedByOrder(t *testing.T) {
 	k := newKept(t)
 	first := k.send("gateway_1", texts(8)...)
 	refs := k.ready("gateway_1", 0, 10)
-	for _, i := range []int{5, 2, 7, 0} {
-		if len(k.begin("gateway_1", refs[i])) != 1 {
-			t.Fatalf("message %d is not granted", i)
+	for _, i := range []int{5, 2, 7, 1} {
+		o := k.claim("gateway_1", refs[i])
+		if len(o.Granted) != 0 || !slices.Equal(o.Standing, refs[i:i+1]) {
+			t.Fatalf("message %d is answered with %+v; want it to stand", i, o)
 		}
+	}
+	if o := k.claim("gateway_1", refs[2], refs[0], refs[1], refs[4], refs[2], refs[3]); len(o.Granted) != 4 || len(o.Standing) != 2 {
+		t.Fatalf("out of turn %v stand and %d are granted; want 2 and 4", o.Standing, len(o.Granted))
 	}
 	left := func() (ids []data.ID) {
 		for _, r := range k.ready("gateway_1", 0, 10) {
@@ -209,14 +214,14 @@ func TestNothingIsStrandedByOrder(t *testing.T) {
 	k.verify()
 	k.reopen()
 	k.verify()
-	if got, want := left(), []data.ID{first + 1, first + 3, first + 4, first + 6}; !slices.Equal(got, want) {
+	if got, want := left(), []data.ID{first + 4, first + 5, first + 6, first + 7}; !slices.Equal(got, want) {
 		t.Errorf("the ready queue is %v; want %v", got, want)
 	}
 	if got := len(k.begin("gateway_1", k.ready("gateway_1", 0, 10)...)); got != 4 || len(k.ready("gateway_1", 0, 10)) != 0 {
 		t.Errorf("%d of the others are granted and %v left; want 4 and none", got, k.ready("gateway_1", 0, 10))
 	}
 	// The waiting queue: four from the crash, then four with their own due times.
-	for i, id := range []data.ID{first + 1, first + 3, first + 4, first + 6} {
+	for i, id := range []data.ID{first + 4, first + 5, first + 6, first + 7} {
 		k.machine().pass(time.Second)
 		r := refused
 		if i%2 == 0 {

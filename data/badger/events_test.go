@@ -54,6 +54,19 @@ func TestEventsComeBackInOrder(t *testing.T) {
 	k.verify()
 }
 
+// No event is looked for where there is none any more: not to find one that is
+// there, though the store says otherwise, shows that nothing is scanned.
+func TestEventBeforeTheFirst(t *testing.T) {
+	k := newKept(t)
+	first := k.record(data.NewEvent{Type: "a"}, data.NewEvent{Type: "b"})
+	k.firstEvent.Store(uint64(first + 1))
+	_, err := k.Event(first)
+	wantErr(t, "Event before the first", err, data.ErrNotFound)
+	if e, err := k.Event(first + 1); err != nil || e.Type != "b" {
+		t.Errorf("Event(%d) = %+v, %v; want the first", first+1, e, err)
+	}
+}
+
 func TestEventsAfterTheLast(t *testing.T) {
 	k := newKept(t)
 	if page, err := k.Events(data.EventQuery{Limit: 5}); err != nil || len(page.Events) != 0 || page.More || page.Next != 0 {

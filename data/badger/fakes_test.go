@@ -148,12 +148,17 @@ var minute = data.Policy{MaxAttempts: 3, Interval: time.Minute, MaxHint: time.Ho
 // begin claims references and returns what was granted.
 func (k *kept) begin(gateway string, refs ...data.Ref) []data.Granted {
 	k.t.Helper()
+	return k.claim(gateway, refs...).Granted
+}
+
+func (k *kept) claim(gateway string, refs ...data.Ref) *data.Begin {
+	k.t.Helper()
 	o := &data.Begin{Gateway: gateway}
 	for _, r := range refs {
 		o.Claims = append(o.Claims, data.Claim{Ref: r, Policy: minute})
 	}
 	k.apply(&data.Batch{Begins: []*data.Begin{o}})
-	return o.Granted
+	return o
 }
 
 func (k *kept) settle(gateway string, id data.ID, number int, r data.Result) *data.Settle {

@@ -90,11 +90,7 @@ func (l *lane) settled(a data.Attempt, p data.Policy) {
 	if until, asked := p.Hold(a); asked {
 		l.held = max(l.held, until)
 	}
-	if a.Outcome != data.OutcomeDelivered && a.Cause.Unreached() {
-		l.unreached++
-	} else {
-		l.unreached = 0
-	}
+	l.unreached = a.Unreached(l.unreached)
 }
 
 // closed reports whether no attempt may begin at a time.

@@ -19,10 +19,10 @@ func zoo(k *kept) map[data.ID]data.Message {
 	k.t.Helper()
 	for round := range 3 {
 		for _, g := range []string{"gateway_1", "gateway_10", "gateway_2"} {
-			first := k.send(g, append(texts(9), strings.Repeat("long ", 400))...)
-			refs := k.ready(g, first-1, 10)
+			k.send(g, append(texts(9), strings.Repeat("long ", 400))...)
+			refs := k.ready(g, 0, 10) // what the rounds before have left comes first
 			k.cancel(refs[3].ID)
-			k.cancel(refs[7].ID)
+			k.cancel(refs[9].ID) // at the place of refs[3] in the next round
 			granted := k.begin(g, refs[:6]...)
 			if len(granted) != 5 {
 				k.t.Fatalf("%d claims are granted; want 5", len(granted))
@@ -104,6 +104,94 @@ func TestMessagesInOrder(t *testing.T) {
 	if !slices.IsSortedFunc(waiting, func(a, b data.Message) int { return int(a.Due - b.Due) }) {
 		t.Error("waiting messages do not come in the order of their due times")
 	}
+}
+
+// A page looks at so many messages, deleted ones too, and the next goes on there.
+func TestPagesOverDeletedMessages(t *testing.T) {
+	k := newKept(t)
+	const sent, most = 200, 10
+	first := k.send("gateway_1", texts(sent)...)
+	var want []data.ID
+	k.begin("gateway_1", k.ready("gateway_1", 0, sent)...)
+	for i, id := range idRange(first, sent) {
+		result := delivered
+		if i/3%20 == 1 {
+			result = permanent
+			want = append(want, id)
+		}
+		k.settle("gateway_1", id, 1, result)
+	}
+	k.machine().pass(day.Delivered + time.Second)
+	if got := k.pruneAll(day, sent); got != sent-len(want) {
+		t.Fatalf("%d are deleted; want all but %d", got, len(want))
+	}
+	for _, when := range []string{"pruned", "opened again"} {
+		for _, limit := range []int{1, 2, 100} {
+			got, empty := k.steps(data.MessageQuery{Limit: limit}, first, most)
+			if !slices.Equal(got, want) {
+				t.Errorf("%s, by pages of %d, messages come as %v; want %v", when, limit, got, want)
+			}
+			if empty < sent/most/2 {
+				t.Errorf("%s, by pages of %d, %d pages are empty; want those of deleted messages", when, limit, empty)
+			}
+		}
+		k.reopen()
+	}
+}
+
+// steps walks through pages for which most messages may be examined, whose ids
+// are in a row, and says how many of the pages were empty.
+func (k *kept) steps(q data.MessageQuery, from data.ID, most int) (found []data.ID, empty int) {
+	k.t.Helper()
+	for {
+		page, err := k.messages(q, most)
+		if err != nil {
+			k.t.Fatalf("messages(%+v, %d): %v", q, most, err)
+		}
+		found = append(found, idsOf(page.Messages, messageID)...)
+		if page.Next == "" {
+			return found, empty
+		}
+		if len(page.Messages) == 0 {
+			empty++
+		}
+		at, err := parseCursor(page.Next)
+		last, ok := parseIDKey(append([]byte{prefixMessage}, at.place...))
+		if err != nil || !ok || last < from || last >= from+data.ID(most) {
+			k.t.Fatalf("messages(%+v, %d) goes on behind %d; want at most %d from %d on", q, most, last, most, from)
+		}
+		q.After, from = page.Next, last+1
+	}
+}
+
+// The next of a list of all says nothing about where a filtered one goes on.
+func TestCursorOfAnotherList(t *testing.T) {
+	k := newKept(t)
+	zoo(k)
+	next := func(q data.MessageQuery) string {
+		q.Limit = 2
+		page, err := k.Messages(q)
+		if err != nil || page.Next == "" {
+			t.Fatalf("Messages(%+v) = %v, next %q", q, err, page.Next)
+		}
+		return page.Next
+	}
+	all := data.MessageQuery{Limit: 5}
+	filtered := []data.MessageQuery{
+		{Gateway: "gateway_1", Limit: 5},
+		{States: data.DeadStates(), Limit: 5},
+		{Gateway: "gateway_3", Limit: 5},
+		{Gateway: "gateway_1", States: []data.State{data.Delivered}, Limit: 5},
+	}
+	after := next(all)
+	for _, q := range filtered {
+		q.After = after
+		_, err := k.Messages(q)
+		wantErr(t, fmt.Sprintf("Messages(%+v)", q), err, data.ErrBadCursor)
+	}
+	all.After = next(filtered[0])
+	_, err := k.Messages(all)
+	wantErr(t, fmt.Sprintf("Messages(%+v)", all), err, data.ErrBadCursor)
 }
 
 func TestCursorsOfOthers(t *testing.T) {

@@ -33,6 +33,7 @@ type model struct {
 	lanes    map[string]*data.Lane // Last, Began, Held, Paused, Unreached
 	keep     data.Retention
 	gateways []string
+	heads    map[string]data.ID // of the queued messages, before the batch in hand
 }
 
 // TestStoreAgreesWithItsModel applies random batches, restarts, kills and clock
@@ -51,6 +52,7 @@ func TestStoreAgreesWithItsModel(t *testing.T) {
 				keys:     make(map[[32]byte]*data.Save),
 				lanes:    make(map[string]*data.Lane),
 				keep:     data.Retention{Events: 20 * time.Minute, Delivered: 10 * time.Minute, Dead: 30 * time.Minute},
+				heads:    make(map[string]data.ID),
 				gateways: []string{"gateway_1", "gateway_10", "g", "gateway_2"},
 			}
 			for _, g := range m.gateways {
@@ -90,7 +92,19 @@ func (m *model) step() {
 	for range m.random.IntN(4) {
 		b.Saves = append(b.Saves, m.newSave())
 	}
+	m.submit(b)
+}
+
+// submit applies a batch and judges its answers.
+func (m *model) submit(b *data.Batch) {
+	m.t.Helper()
 	wall := m.machine().Wall().Truncate(time.Millisecond)
+	for _, g := range m.gateways {
+		m.heads[g] = 0
+		if l := m.Store.lane(g); l != nil {
+			m.heads[g] = l.ready
+		}
+	}
 	m.apply(b)
 	m.judge(b, wall)
 }
@@ -320,23 +334,36 @@ func (m *model) settled(gateway string, a data.Attempt) {
 	l.Last = a
 	until, _ := minute.Hold(a)
 	l.Held = max(l.Held, until)
-	l.Unreached++
-	if !a.Cause.Unreached() {
-		l.Unreached = 0
-	}
+	l.Unreached = a.Unreached(l.Unreached)
 }
 
 func (m *model) judgeBegin(o *data.Begin, wall time.Time) {
 	m.t.Helper()
-	granted := slices.Clone(o.Granted)
+	granted, standing := slices.Clone(o.Granted), slices.Clone(o.Standing)
+	passed := make(map[data.ID]bool)
 	for _, c := range o.Claims {
 		want := m.messages[c.Ref.ID]
-		if len(granted) == 0 || granted[0].Message.ID != c.Ref.ID || granted[0].Number != c.Ref.Number {
+		outOfTurn := c.Ref.Run != 0 && c.Ref.Prior >= max(m.heads[o.Gateway], 1) && !passed[c.Ref.Prior]
+		if len(standing) > 0 && standing[0] == c.Ref {
+			standing = standing[1:]
+			if m.closed(o.Gateway) {
+				continue // whatever was claimed
+			}
 			opened, doubt := m.Resumed()
 			held := doubt && want.State == data.Waiting && m.Now() < opened.Add(minute.Interval)
-			held = held || m.closed(o.Gateway)
-			if probe := *want; !held && probe.Begin(c.Ref.Number, m.Now()) == nil {
+			if now := *want; now.Begin(c.Ref.Number, data.Never) != nil {
+				m.t.Errorf("claim %+v of %+v stands", c, want)
+			}
+			if now := *want; !held && !outOfTurn && now.Begin(c.Ref.Number, m.Now()) == nil {
 				m.t.Errorf("claim %+v of %+v is not granted", c, want)
+			}
+			continue
+		}
+		passed[c.Ref.ID] = !outOfTurn
+		if len(granted) == 0 || granted[0].Message.ID != c.Ref.ID || granted[0].Number != c.Ref.Number {
+			passed[c.Ref.ID] = passed[c.Ref.ID] && want.State != data.Queued
+			if now := *want; now.Begin(c.Ref.Number, data.Never) == nil {
+				m.t.Errorf("claim %+v of %+v is void", c, want)
 			}
 			continue
 		}
@@ -352,8 +379,8 @@ func (m *model) judgeBegin(o *data.Begin, wall time.Time) {
 		g.Message.DueAt = wall // the model keeps here when it began for people
 		m.flying[c.Ref.ID] = g
 	}
-	if len(granted) > 0 {
-		m.t.Errorf("granted and not claimed: %+v", granted)
+	if len(granted)+len(standing) > 0 {
+		m.t.Errorf("answered and not claimed: %+v, %+v", granted, standing)
 	}
 }
 
@@ -534,9 +561,7 @@ func (m *model) finish() {
 			}
 			b.Begins = append(b.Begins, o)
 		}
-		wall := m.machine().Wall().Truncate(time.Millisecond)
-		m.apply(b)
-		m.judge(b, wall)
+		m.submit(b)
 		m.machine().pass(time.Hour)
 	}
 	for _, w := range m.messages {

@@ -10,7 +10,7 @@ const (
 	entryBytes     = 48  // an entry beyond its value: the key and what Badger adds
 	messageBytes   = 64  // a message without text and attempts, and its id in a run
 	attemptBytes   = 64  // an attempt that ended
-	inFlightBytes  = 64  // an attempt under way
+	inFlightBytes  = 80  // an attempt under way
 	laneBytes      = 384 // a lane without its name and attempts under way, and its run
 	eventBytes     = 16  // an event without type and payload
 	keyBytes       = 64  // an idempotency key

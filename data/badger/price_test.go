@@ -63,7 +63,7 @@ func TestPricesAreUpperBounds(t *testing.T) {
 	k.machine().pass(day.Dead)
 	prune := func() {
 		for i := 0; ; i++ {
-			o := &data.Prune{Keep: day, Limit: []int{1, 7, 100, 400}[i%4]}
+			o := &data.Prune{Keep: day, Limit: []int{2, 7, 100, 400}[i%4]}
 			k.priced(fmt.Sprint("a prune of ", o.Limit), &data.Batch{Prune: o})
 			if o.Next > k.Now() {
 				return
@@ -71,9 +71,15 @@ func TestPricesAreUpperBounds(t *testing.T) {
 		}
 	}
 	prune()
-	// One lane with much in one group.
-	k.send("gateway_1", texts(1000)...)
-	k.deliver("gateway_1")
+	// One lane with much in one group, one with all that a message may have, and one
+	// whose queue names what ended.
+	k.send("gateway_1", texts(3000)...)
+	b := &data.Batch{}
+	for _, g := range k.begin("gateway_1", k.ready("gateway_1", 0, 3000)...) {
+		b.Settles = append(b.Settles, &data.Settle{Gateway: "gateway_1", ID: g.Message.ID, Number: 1, Ended: k.Now(), Result: delivered})
+	}
+	k.apply(b)
+	k.resend(k.fail("gateway_3", slices.Repeat([]string{strings.Repeat("x", inlineText+1)}, 200)...)...)
 	for _, id := range idRange(k.send("gateway_2", texts(500)...), 500) {
 		k.cancel(id)
 	}

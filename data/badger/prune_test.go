@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dgraph-io/badger/v4"
+
 	"github.com/postrider/postrider/data"
 )
 
@@ -335,6 +337,34 @@ func TestPruneAfterALoss(t *testing.T) {
 	}
 }
 
+// TestEventsThatCameBack loses that events were deleted: they are there again, and
+// deleted again.
+func TestEventsThatCameBack(t *testing.T) {
+	k := newKept(t)
+	first := k.record(data.NewEvent{Type: "a"})
+	var value []byte
+	key := eventsKey(first)
+	if err := k.scan(key, nil, func(_, v []byte) error { value = slices.Clone(v); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	k.machine().pass(day.Events + time.Second)
+	if n := k.pruneAll(day, 100); n != 1 {
+		t.Fatalf("%d are deleted; want 1", n)
+	}
+	if err := k.db.Update(func(txn *badger.Txn) error { return txn.Set(key, value) }); err != nil {
+		t.Fatal(err)
+	}
+	k.options.AcceptLoss = true
+	k.reopen()
+	k.verify()
+	if n := len(k.everyEvent(data.EventQuery{Limit: 9})); n != 1 {
+		t.Errorf("%d events are there; want 1", n)
+	}
+	if n := k.pruneAll(day, 100); n != 1 {
+		t.Errorf("%d are deleted again; want 1", n)
+	}
+}
+
 // TestPruneOfAStoreWithoutHeads opens a lane's record that does not say where the
 // first group of what ended is.
 func TestPruneOfAStoreWithoutHeads(t *testing.T) {
@@ -344,9 +374,11 @@ func TestPruneOfAStoreWithoutHeads(t *testing.T) {
 	clear(l.oldest[:])
 	k.pause("gateway_1", true)
 	k.reopen()
+	k.pause("gateway_1", false)
+	k.fail("gateway_1", texts(3)...)
 	k.machine().pass(day.Dead + time.Second)
-	if n := k.pruneAll(day, 2); n != 5 {
-		t.Errorf("%d are deleted; want 5", n)
+	if n := k.pruneAll(day, 2); n != 8 {
+		t.Errorf("%d are deleted; want 8", n)
 	}
 }
 

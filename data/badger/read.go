@@ -18,6 +18,9 @@ const (
 
 // Event returns one event, or [data.ErrNotFound].
 func (s *Store) Event(id data.ID) (data.Event, error) {
+	if id < data.ID(s.firstEvent.Load()) { // a scan would pass all that was deleted
+		return data.Event{}, fmt.Errorf("read event: %w", data.ErrNotFound)
+	}
 	var found data.Event
 	err := s.scan([]byte{prefixEvents}, eventsKey(id), func(k, v []byte) error {
 		g, err := decodeEvents(k, v)
@@ -99,6 +102,24 @@ func (s *Store) Message(id data.ID) (data.Message, error) {
 		return data.Message{}, fmt.Errorf("read message: %w", err)
 	}
 	return found, nil
+}
+
+// Answered returns the first id that was given for an idempotency key, false when
+// the key is not known, or [data.ErrKeyReused] when it was for another request.
+func (s *Store) Answered(key data.IdempotencyKey) (first data.ID, found bool, err error) {
+	err = s.db.View(func(txn *badger.Txn) error {
+		var known answered
+		known, found, err = readAnswered(txn, key.Key)
+		if err == nil && found && known.request != key.Request {
+			err = data.ErrKeyReused
+		}
+		first = known.first
+		return err
+	})
+	if err != nil {
+		return 0, false, fmt.Errorf("read answer: %w", err)
+	}
+	return first, found, nil
 }
 
 // Lane returns the lane of a gateway, or [data.ErrNotFound] when nothing was

@@ -1,6 +1,7 @@
 package badger
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/hex"
 	"errors"
@@ -63,13 +64,19 @@ func (r *reader) complete(m *message) error {
 	return readResent(r.txn, m)
 }
 
-// Messages returns a page of messages.
+// Messages returns a page of messages. It may be short, and even empty, while
+// there is a next one.
 func (s *Store) Messages(q data.MessageQuery) (data.MessagePage, error) {
+	return s.messages(q, maxExamined)
+}
+
+// messages is Messages looking at no more than most records.
+func (s *Store) messages(q data.MessageQuery, most int) (data.MessagePage, error) {
 	at, err := parseCursor(q.After)
 	if err != nil {
 		return data.MessagePage{}, err
 	}
-	p := &pager{query: q}
+	p := &pager{query: q, most: most}
 	err = s.db.View(func(txn *badger.Txn) error {
 		p.reader = s.newReader(txn)
 		if q.Gateway == "" && len(q.States) == 0 {
@@ -91,6 +98,7 @@ type pager struct {
 	page     data.MessagePage
 	size     int
 	examined int
+	most     int // how many may be examined
 }
 
 // cursor says behind what a page goes on: a place in a section.
@@ -119,7 +127,7 @@ func parseCursor(text string) (cursor, error) {
 
 // full stops before the next record and leaves a cursor behind the last one.
 func (p *pager) full(c cursor) bool {
-	if len(p.page.Messages) < p.query.Limit && p.examined < maxExamined && p.size < maxPageBytes {
+	if len(p.page.Messages) < p.query.Limit && p.examined < p.most && p.size < maxPageBytes {
 		p.examined++
 		return false
 	}
@@ -146,7 +154,9 @@ func (p *pager) add(m *message, state data.State) error {
 	return nil
 }
 
-// all goes through the messages in the order of their ids.
+// all goes through the messages in the order of their ids. Badger passes deleted
+// ones in silence, millions of them, unless it is asked for every version of a
+// key, of which the newest comes first; so they are examined like all others.
 func (p *pager) all(at cursor) error {
 	if at.lane != 0 || at.state != 0 || len(at.place) != 0 && len(at.place) != 8 {
 		return data.ErrBadCursor
@@ -156,21 +166,44 @@ func (p *pager) all(at cursor) error {
 		id, _ := parseIDKey(append([]byte{prefixMessage}, at.place...))
 		from = messageKey(behind(id))
 	}
-	return scan(p.txn, []byte{prefixMessage}, from, func(k, v []byte) error {
-		if p.full(at) {
-			return errEnough
+	o := badger.DefaultIteratorOptions
+	o.Prefix = []byte{prefixMessage}
+	o.PrefetchValues = false
+	o.AllVersions = true
+	it := p.txn.NewIterator(o)
+	defer it.Close()
+	for it.Seek(from); it.Valid(); it.Next() {
+		item := it.Item()
+		k := item.Key()
+		if bytes.Equal(k[1:], at.place) {
+			continue // an older version
 		}
-		m, err := decodeMessage(k, v)
+		if p.full(at) {
+			return nil
+		}
+		at.place = slices.Clone(k[1:])
+		if item.IsDeletedOrExpired() {
+			continue
+		}
+		err := item.Value(func(v []byte) error {
+			m, err := decodeMessage(k, v)
+			if err != nil {
+				return err
+			}
+			return p.add(m, 0)
+		})
 		if err != nil {
 			return err
 		}
-		at.place = slices.Clone(k[1:])
-		return p.add(m, 0)
-	})
+	}
+	return nil
 }
 
 // queues goes through the sections of the query from the cursor on.
 func (p *pager) queues(at cursor) error {
+	if p.query.After != "" && (at.lane == 0 || at.state == 0) {
+		return data.ErrBadCursor // of a list of all
+	}
 	lanes := p.s.gateways()
 	if p.query.Gateway != "" {
 		l := p.s.lane(p.query.Gateway)

@@ -126,6 +126,7 @@ func appendInFlight(b []byte, tag protowire.Number, a data.InFlight) []byte {
 	f = appendUint(f, 5, uint64(a.Policy.MaxAttempts))
 	f = appendUint(f, 6, uint64(a.Policy.Interval))
 	f = appendUint(f, 7, uint64(a.Policy.MaxHint))
+	f = appendUint(f, 8, uint64(a.Timeout))
 	return appendBytes(b, tag, f)
 }
 
@@ -146,6 +147,8 @@ func decodeInFlight(key, fields []byte) (a data.InFlight, err error) {
 			a.Policy.Interval = time.Duration(n)
 		case 7:
 			a.Policy.MaxHint = time.Duration(n)
+		case 8:
+			a.Timeout = time.Duration(n)
 		}
 		return nil
 	})

@@ -25,7 +25,7 @@ func (t *transaction) save(o *data.Save) error {
 		t.again = append(t.again, o)
 		return nil
 	}
-	known, found, err := t.answered(o.Key.Key)
+	known, found, err := readAnswered(t.txn, o.Key.Key)
 	switch {
 	case err != nil:
 		return err
@@ -79,9 +79,9 @@ func (t *transaction) open(gateway string) uint64 {
 	return n
 }
 
-func (t *transaction) answered(key [32]byte) (a answered, found bool, err error) {
+func readAnswered(txn *badger.Txn, key [32]byte) (a answered, found bool, err error) {
 	k := idempotencyKey(key)
-	item, err := t.txn.Get(k)
+	item, err := txn.Get(k)
 	if errors.Is(err, badger.ErrKeyNotFound) {
 		return a, false, nil
 	}

@@ -42,10 +42,10 @@ const (
 // value log would only be logged.
 const valueThreshold = 1 << 20
 
-// tableSize is the size of small tables; those of lower levels are twice as large by
-// level. Badger builds up to a dozen at a time and has twice their size in memory for
-// each: with its own choice, 2 MiB, that was half of all memory of a busy process.
-const tableSize = 1 << 20
+// tableSize is the size of all tables but those that memtables become. Badger builds
+// up to a dozen at a time and keeps twice their size in memory for each: with its own
+// choice, twice as large by level, that was half of all memory of a busy process.
+const tableSize = 2 << 20
 
 // Options say where and how a store is opened.
 type Options struct {
@@ -249,6 +249,7 @@ func (s *Store) openBadger() (err error) {
 		WithExternalMagic(schema).
 		WithMetricsEnabled(false).
 		WithLogger(badgerLog{s})
+	o.TableSizeMultiplier = 1
 	defer func() {
 		// A store whose files were tampered with can make Badger panic.
 		if r := recover(); r != nil {

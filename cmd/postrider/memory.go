@@ -1,0 +1,22 @@
+package main
+
+import (
+	"os"
+	"runtime/debug"
+)
+
+// Around these sizes the garbage is collected more often than the runtime would by
+// itself, which lets it grow to as much as what is in use. Under a heavy load most
+// memory is buffers in which the store makes its tables: large, short-lived, and
+// cheap to collect. The limit is soft: what is really needed is had.
+const (
+	memoryOfAll     = 192 << 20
+	memoryOfGateway = 8 << 10 // its definition, and its lane when it has work
+)
+
+// limitMemory sets the limit for a number of gateways, unless GOMEMLIMIT does.
+func limitMemory(gateways int) {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryOfAll + memoryOfGateway*int64(gateways))
+	}
+}
