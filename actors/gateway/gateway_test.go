@@ -496,6 +496,22 @@ func TestLostReport(t *testing.T) {
 	})
 }
 
+// An attempt may have been settled without this lane knowing: what came of it is
+// in the store.
+func TestSettledByOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		id := b.store.accept(1)
+		b.store.commit(&data.Begin{Claims: []data.Claim{{Ref: ref(int(id), 1, 0), Policy: b.options.Definition.Policy, Timeout: timeout}}}, nil, 0)
+		b.answer = delivering
+		b.run()
+		defer b.stop()
+		b.store.commit(nil, []*data.Settle{{ID: id, Number: 1, Result: data.Result{Outcome: data.OutcomeTemporary}}}, 0)
+		time.Sleep(interval + timeout + grace)
+		b.wantState(id, data.Delivered)
+	})
+}
+
 // What was granted but never sent, since the lane was lost in between, counts.
 func TestLostGrant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

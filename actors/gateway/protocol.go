@@ -52,8 +52,8 @@ type loaded struct {
 }
 
 // recorded is sent to self when attempts were begun and settled on disk. It is
-// never dropped: what was granted must be sent, or settled, by whoever is there
-// then. Only what an earlier incarnation asked for may have been given up by then.
+// never dropped: what was granted must be sent, or withdrawn by whoever is there
+// then instead of the incarnation that asked.
 type recorded struct {
 	incarnation *Actor // that asked
 	begin       *data.Begin

@@ -48,7 +48,7 @@ func (s *schedule) define(d Definition) {
 // the process has just started: the lane begins with one attempt at a time.
 func (s *schedule) resume(now data.StoreTime, l data.Lane, d Definition, ramp bool) {
 	s.readyMore = s.readyMore && (l.Counts[data.Queued] > 0 || s.arrived)
-	s.waitingMore = s.waitingMore && l.Counts[data.Waiting] > 0
+	s.waitingMore = s.waitingMore && (l.Counts[data.Waiting] > 0 || s.awaited)
 	s.outage = outage{after: d.HoldAfter, unreached: l.Unreached}
 	s.bucket = newBucket(d.Rate, l.Began)
 	s.hold(now, l.Held)

@@ -575,3 +575,46 @@ func TestScheduleWindowSizes(t *testing.T) {
 		}
 	}
 }
+
+// What another incarnation took and got back is loaded, and not twice in the window.
+func TestScheduleRestoresWhatItLoaded(t *testing.T) {
+	refs := []data.Ref{{ID: 1, Number: 1, Run: 3}, {ID: 2, Number: 1, Run: 3}, {ID: 3, Number: 1, Run: 3}}
+	s := newSchedule(limited(8), 0)
+	s.standing(slices.Clone(refs[:2]), true)
+	for range 2 {
+		l, _ := s.wants(0)
+		if l.waiting {
+			s.loaded(l, nil, false)
+		} else {
+			s.loaded(l, slices.Clone(refs), false)
+		}
+	}
+	if !slices.Equal(s.ready, refs) {
+		t.Errorf("the window is %v; want %v", s.ready, refs)
+	}
+}
+
+// A message that went back to waiting before the lane knew what the store knows is
+// not forgotten when that is older.
+func TestScheduleResumesWithAnOldView(t *testing.T) {
+	s := newSchedule(limited(8), 0)
+	s.returns(ref(1, 2, 60))
+	s.resume(0, data.Lane{}, limited(8), false)
+	if l, ok := s.wants(0); !ok || !l.waiting {
+		t.Errorf("wants() = %+v, %t; want the waiting queue", l, ok)
+	}
+}
+
+// Where the store says that an open lane's claims stand, the queues are not what
+// the lane took them for.
+func TestScheduleStandingOfAnOpenLane(t *testing.T) {
+	s := filled(1, 0, []data.Ref{{ID: 5, Number: 1, Run: 9}, {ID: 9, Number: 1, Run: 9}}, nil)
+	claims, _ := next(s, 0)
+	for _, r := range claims {
+		s.refused(r)
+	}
+	s.standing(claims, false)
+	if l, ok := s.wants(0); !ok || l.after != (data.Ref{}) || len(s.ready) > 0 {
+		t.Errorf("wants() = %+v, %t with %v in the window; want a load from the beginning", l, ok, s.ready)
+	}
+}

@@ -20,9 +20,9 @@ func isPrompt(r data.Result, took time.Duration) bool { return r.Status != 0 && 
 // Half of the slots are kept for prompt lanes, whose newest attempt got an answer
 // soon. The other lanes share the rest in turn: each may have one, and more only
 // while half of the rest is free, so that a lane that needs its first finds one.
-// Among those, a lane goes first that missed a prompt answer only once, or of which
-// nothing is known yet: thousands that hang must not delay a gateway that is new,
-// or had one bad moment. Prompt lanes may use all that nobody else has; a slot that
+// Among those, every second slot is for a lane that missed a prompt answer only
+// once, or of which nothing is known yet: thousands that hang must not delay a
+// gateway that is new, or had one bad moment. Prompt lanes may use all that nobody else has; a slot that
 // becomes free goes in turn to one of them and to one of the others.
 //
 // Slots are used by many lanes at once, each through its [Share].
@@ -37,6 +37,7 @@ type Slots struct {
 	first   list.List // others that wait for their only slot, with more misses
 	more    list.List // others that wait for a further one
 	others  bool      // the turn: whether the next free slot is for the others
+	missed  bool      // the turn among these: whether it is for those with more misses
 }
 
 // NewSlots returns slots for so many attempts at a time, at least two.
@@ -94,17 +95,8 @@ func (h *Share) Give(n int) {
 	})
 }
 
-// Start says that a request leaves for which a slot was taken. It can be that of
-// an incarnation that is gone, whose slots are given back: it counts all the same.
-func (h *Share) Start() {
-	h.change(func() {
-		if h.left {
-			h.add(1)
-			return
-		}
-		h.taken--
-	})
-}
+// Start says that a request leaves for which a slot was taken.
+func (h *Share) Start() { h.change(func() { h.taken-- }) }
 
 // End says that a request that started has ended.
 func (h *Share) End() { h.change(func() { h.put(1) }) }
@@ -166,6 +158,9 @@ func (s *Slots) hand() (woken []*Share) {
 			return woken
 		}
 		s.others = h.prompt()
+		if !h.prompt() {
+			s.missed = h.misses == 1
+		}
 		h.dequeue()
 		h.add(1)
 		h.granted = 1
@@ -176,8 +171,11 @@ func (s *Slots) hand() (woken []*Share) {
 // next returns who gets the next free slot, nil for nobody.
 func (s *Slots) next() *Share {
 	order := [...]*list.List{&s.prompt, &s.hopeful, &s.first, &s.more}
+	if s.missed {
+		order[1], order[2] = order[2], order[1]
+	}
 	if s.others {
-		order = [...]*list.List{&s.hopeful, &s.first, &s.more, &s.prompt}
+		order[0], order[1], order[2], order[3] = order[1], order[2], order[3], order[0]
 	}
 	for _, queue := range order {
 		if e := queue.Front(); e != nil && s.allows(e.Value.(*Share)) {

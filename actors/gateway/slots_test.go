@@ -137,30 +137,37 @@ func TestSlotsOfANewLane(t *testing.T) {
 	if slow.take(1) != 0 {
 		t.Fatal("got a slot of which there is none")
 	}
-	hanging[2].take(1)
-	hanging[2].start()
-	hanging[2].end()
-	if slow.woken != 1 {
-		t.Error("the third slot that became free did not go to the lane with one miss")
+	slower := join(s, true)
+	slower.share.Prompt(false)
+	slower.take(1)
+	for i, l := range []*tenant{slow, hanging[3], slower, hanging[4]} {
+		holder := []*tenant{hanging[2], slow, hanging[3], slower}[i]
+		holder.take(1)
+		holder.start()
+		before := l.woken
+		holder.end()
+		if l.woken != before+1 {
+			t.Errorf("slot %d went to another lane: those with one miss and with more are in turn", i)
+		}
 	}
 }
 
 // A lane that waits for a further slot and loses its only one waits for its first.
 func TestSlotsOfALaneThatEnds(t *testing.T) {
-	s := NewSlots(8) // two of the rest are for those that have one
+	s := NewSlots(8) // four are for these lanes, and two of them for those that have one
 	a, b, c := join(s, false), join(s, false), join(s, false)
-	a.take(3)
-	b.take(1)
-	c.take(1)
-	if a.share.queue != &s.more {
-		t.Fatal("the first lane does not wait for a further slot")
+	a.take(1)
+	b.take(2)
+	c.take(2)
+	a.take(1) // waits behind c for a further one
+	join(s, false).take(1)
+	if b.taken != 1 || c.taken != 1 || a.share.queue != &s.more {
+		t.Fatalf("b has %d, c has %d; want each one and waiting for another", b.taken, c.taken)
 	}
-	for range 2 {
-		a.start()
-		a.end()
-	}
-	if a.woken == 0 && a.share.queue != &s.first {
-		t.Error("a lane without a slot waits for a further one")
+	a.start()
+	a.end()
+	if a.woken != 1 {
+		t.Error("a lane without a slot still waits for a further one")
 	}
 }
 
@@ -174,13 +181,11 @@ func TestSlotsOfALaneThatIsLost(t *testing.T) {
 	if got := next.take(4); got != 3 {
 		t.Fatalf("got %d after a lane was lost with one request under way; want 3", got)
 	}
-	lost.start() // what it had asked for is granted after all
 	if next.take(1) != 0 {
 		t.Error("got a fifth slot")
 	}
-	lost.share.Give(1)
+	lost.share.Give(2) // what it had asked for comes back after all
 	next.share.Leave()
-	lost.end()
 	lost.end()
 	if got := join(s, true).take(9); got != 4 {
 		t.Errorf("%d slots are left when all was given back; want 4", got)

@@ -39,6 +39,7 @@ type windows struct {
 	arrived     bool           // messages were accepted while loading
 	outdated    bool           // what is being loaded was asked for before a reread
 	returned    []data.Ref     // messages that went back to waiting while loading
+	awaited     bool           // some message went back to waiting
 }
 
 // load is a wish for references: of the ready queue after an id, or of the
@@ -119,6 +120,7 @@ func (w *windows) accepted() { w.readyMore, w.arrived = true, true }
 
 // returns says that a message waits again.
 func (w *windows) returns(r data.Ref) {
+	w.awaited = true
 	if w.loading {
 		w.returned = append(w.returned, r)
 		return
@@ -153,11 +155,15 @@ func (w *windows) insert(r data.Ref) {
 	}
 }
 
-// restore puts back what was taken off the beginnings and was not begun.
+// restore puts back what was taken off the beginnings and was not begun. What
+// comes behind what was loaded, since another incarnation took it, will be loaded.
 func (w *windows) restore(refs []data.Ref) {
 	for _, r := range slices.Backward(refs) {
 		if r.Run == 0 {
-			w.insert(r)
+			w.await(r)
+			continue
+		}
+		if w.readyMore && r.ID > w.readyLast {
 			continue
 		}
 		at, found := slices.BinarySearchFunc(w.ready, r.ID, func(r data.Ref, id data.ID) int { return cmp.Compare(r.ID, id) })

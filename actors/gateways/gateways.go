@@ -159,9 +159,15 @@ func (a *Actor) onResumed(ctx actor.Context, m resumed) {
 	if m.paused > 0 {
 		a.options.Logger.Warn("messages left to send are held back: their gateways are paused", "gateways", m.paused)
 	}
+	var parked []string
 	for _, name := range m.waiting {
+		if _, ok := a.options.Define(name); !ok {
+			parked = append(parked, name)
+			continue
+		}
 		a.do(ctx, name, a.lanes.accepted(name), true)
 	}
+	a.park(parked...)
 }
 
 func (a *Actor) onAccepted(ctx actor.Context, m Accepted) {

@@ -10,13 +10,15 @@ import (
 // memory is buffers in which the store makes its tables: large, short-lived, and
 // cheap to collect. The limit is soft: what is really needed is had.
 const (
-	memoryOfAll     = 192 << 20
+	memoryOfAll     = 112 << 20
+	memtables       = 5       // that the store holds at a time, about, with what it adds to each
 	memoryOfGateway = 8 << 10 // its definition, and its lane when it has work
 )
 
-// limitMemory sets the limit for a number of gateways, unless GOMEMLIMIT does.
-func limitMemory(gateways int) {
+// limitMemory sets the limit for a size of memtables and a number of gateways,
+// unless GOMEMLIMIT does.
+func limitMemory(memtable int64, gateways int) {
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryOfAll + memoryOfGateway*int64(gateways))
+		debug.SetMemoryLimit(memoryOfAll + memtables*memtable + memoryOfGateway*int64(gateways))
 	}
 }

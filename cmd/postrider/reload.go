@@ -67,7 +67,7 @@ func (r *reloader) reload(ctx context.Context) {
 		p.log.Error("the configuration is not reloaded, nothing changes", refusal(err)...)
 		return
 	}
-	limitMemory(len(next.cfg.Gateways))
+	limitMemory(p.store.Memtable(), len(next.cfg.Gateways))
 	before := p.declared.Swap(next.snapshot)
 	p.tree.Redefine()
 	added, changed, removed := next.snapshot.gateways.since(before.gateways)

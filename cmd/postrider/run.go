@@ -158,7 +158,7 @@ func (p *process) start(o runOptions) (err error) {
 		return err
 	}
 	p.base = ownAddress(p.cfg.HTTP.Host, p.listener.Addr().(*net.TCPAddr).Port)
-	limitMemory(len(p.cfg.Gateways))
+	limitMemory(p.store.Memtable(), len(p.cfg.Gateways))
 	gateways, mistakes := newCatalog(p.cfg, p.base, nil)
 	for _, m := range mistakes {
 		p.log.Error("a gateway cannot be used, its messages are parked", "key", m.Path, "problem", m.Problem)

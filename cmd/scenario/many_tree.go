@@ -62,6 +62,7 @@ type tree struct {
 	gateways int
 	url      string
 	linger   time.Duration
+	quiet    time.Duration
 	store    string
 	out      io.Writer
 
@@ -80,6 +81,7 @@ func manyTreeCommand() *cobra.Command {
 	c.Flags().IntVar(&t.gateways, "gateways", 0, "how many")
 	c.Flags().StringVar(&t.url, "url", "", "where they are, each at its number")
 	c.Flags().DurationVar(&t.linger, "linger", 0, "how long an idle lane stays")
+	c.Flags().DurationVar(&t.quiet, "rest", 0, "how long to be quiet before the memory is looked at")
 	c.Flags().StringVar(&t.store, "store", "", "directory for the store")
 	return c
 }
@@ -117,8 +119,10 @@ func (t *tree) run(ctx context.Context) (err error) {
 	// What store and tree take for as many messages, however few gateways they are
 	// for, is not the gateways' cost.
 	if err = t.deliver(ctx, running, slices.Repeat([]string{name(0)}, min(t.gateways, manyWarm)), ""); err == nil {
+		t.rest(ctx)
 		t.say(phaseWarm)
 		if err = t.deliver(ctx, running, slices.Collect(maps.Keys(gateways)), phaseDelivered); err == nil {
+			t.rest(ctx)
 			t.say(phaseStopped)
 		}
 	}
@@ -231,6 +235,13 @@ func (t *tree) observe(name string, message any) {
 		t.lanes.Add(1)
 	case *actor.Stopped:
 		t.lanes.Add(-1)
+	}
+}
+
+func (t *tree) rest(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(t.quiet):
 	}
 }
 

@@ -58,12 +58,12 @@ func (s *Store) watch() {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
-		s.checkSpace()
 		select {
 		case <-s.stop:
 			return
 		case <-tick.C:
 		}
+		s.checkSpace()
 		if err := s.acked.sync(); err != nil {
 			_ = s.fail(err) // told through Failed
 		}

@@ -138,6 +138,7 @@ func Open(o Options) (*Store, error) {
 	if err := s.open(); err != nil {
 		return nil, fmt.Errorf("open store in %s: %w", o.Path, errors.Join(err, s.release()))
 	}
+	s.checkSpace()
 	s.watching.Go(s.watch)
 	s.watching.Go(s.reclaim)
 	return s, nil
@@ -276,6 +277,12 @@ func (s *Store) openBadger() (err error) {
 
 // Now is the store time.
 func (s *Store) Now() data.StoreTime { return s.clock.now() }
+
+// Memtable is the size in bytes of the store's write buffers, of which it has a few.
+func (s *Store) Memtable() int64 { return s.stamp.Memtable }
+
+// Tables is how many tables the store has; each takes a descriptor and a mapping.
+func (s *Store) Tables() int { return len(s.db.Tables()) }
 
 // Resumed says when the store was opened and whether the time that passed since
 // it was closed is in doubt. In doubt, nothing that was waiting may be tried
