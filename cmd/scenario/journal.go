@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/postrider/postrider/cmd/internal/rig"
 )
 
 // journal notes of numbered messages when each was sent, when its attempt was
@@ -60,12 +62,12 @@ const maxOpen = 1024
 // open loop, in which no answer that takes long keeps the next one from being
 // sent. A message is due when its acceptance is answered, and never if it is
 // refused.
-func (j *journal) stream(ctx context.Context, c *child, gateway string, perSecond int) error {
+func (j *journal) stream(ctx context.Context, c *rig.Child, gateway string, perSecond int) error {
 	var sending sync.WaitGroup
 	var open atomic.Int64
 	begin := time.Now()
 	for i := range j.notes {
-		if err := wait(ctx, time.Until(begin.Add(time.Duration(i)*time.Second/time.Duration(perSecond)))); err != nil {
+		if err := rig.Wait(ctx, time.Until(begin.Add(time.Duration(i)*time.Second/time.Duration(perSecond)))); err != nil {
 			return err
 		}
 		if open.Load() >= maxOpen {
@@ -75,7 +77,7 @@ func (j *journal) stream(ctx context.Context, c *child, gateway string, perSecon
 		sending.Go(func() {
 			defer open.Add(-1)
 			j.mark(&j.notes[i].sent, time.Now())
-			_, err := c.send(ctx, gateway, text(i))
+			_, err := c.Send(ctx, gateway, text(i))
 			if err != nil {
 				j.refused.Add(1)
 				j.why.Store(err.Error())
@@ -98,7 +100,7 @@ func (j *journal) refusal() error {
 
 // arrive waits until all that was due has started, for limit at most.
 func (j *journal) arrive(ctx context.Context, limit time.Duration) error {
-	err := until(ctx, "all messages have arrived", limit, 10*time.Millisecond, func() (bool, error) {
+	err := rig.Until(ctx, "all messages have arrived", limit, 10*time.Millisecond, func() (bool, error) {
 		return j.missing() == 0, nil
 	})
 	if n := j.missing(); n > 0 && err != nil {

@@ -2,16 +2,9 @@ package main
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,6 +12,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/postrider/postrider/cmd/internal/rig"
 )
 
 // kill ends the program with SIGKILL at chosen points of an attempt, again and
@@ -74,11 +69,11 @@ func (s *kill) lives(ctx context.Context, l *lab, ends closing) error {
 			kills++
 		}
 	}
-	c, err := program.start(ctx, patience)
+	c, err := program.Start(ctx, rig.Patience)
 	if err != nil {
 		return err
 	}
-	defer c.kill()
+	defer c.Kill()
 	if err := trap.check(ctx, c); err != nil {
 		return err
 	}
@@ -86,23 +81,23 @@ func (s *kill) lives(ctx context.Context, l *lab, ends closing) error {
 	if err != nil {
 		return err
 	}
-	if err := c.stop(); err != nil {
+	if err := c.Stop(); err != nil {
 		return err
 	}
 	saw := trap.all()
 	found := append(violations(saw, limits{attempts: killAttempts, interval: s.interval}), records(all, saw)...)
 	l.say("connections %v: %d kills, %d requests, messages %v", ends, kills, len(saw), states(all))
-	l.broken(fmt.Sprintf("kill, connections %v, broken promises in %s requests for %s messages over %d kills", ends, count(len(saw)), count(len(all)), kills), found)
+	l.broken(fmt.Sprintf("kill, connections %v, broken promises in %s requests for %s messages over %d kills", ends, rig.Count(len(saw)), rig.Count(len(all)), kills), found)
 	return nil
 }
 
 // life is one start and its end.
-func (s *kill) life(ctx context.Context, program *program, trap *trap, at point) error {
-	c, err := program.start(ctx, patience)
+func (s *kill) life(ctx context.Context, program *rig.Program, trap *trap, at point) error {
+	c, err := program.Start(ctx, rig.Patience)
 	if err != nil {
 		return err
 	}
-	defer c.kill()
+	defer c.Kill()
 	if err := trap.check(ctx, c); err != nil {
 		return err
 	}
@@ -112,21 +107,21 @@ func (s *kill) life(ctx context.Context, program *program, trap *trap, at point)
 	select {
 	case <-trap.sprung:
 		return errors.Join(trap.err(), trap.desert(ctx))
-	case <-time.After(patience):
-		return errors.Join(fmt.Errorf("not within %v; the program said\n%s", patience, c.log), sent)
+	case <-time.After(rig.Patience):
+		return errors.Join(fmt.Errorf("not within %v; the program said\n%s", rig.Patience, c.Said()), sent)
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 }
 
-func (s *kill) send(ctx context.Context, c *child, at point) error {
+func (s *kill) send(ctx context.Context, c *rig.Child, at point) error {
 	if at == halfSent {
-		if _, err := c.send(ctx, "large", strings.Repeat("x", largeText)); err != nil {
+		if _, err := c.Send(ctx, "large", strings.Repeat("x", largeText)); err != nil {
 			return err
 		}
 	}
 	for i := range s.messages {
-		if _, err := c.send(ctx, "small", text(i)); err != nil {
+		if _, err := c.Send(ctx, "small", text(i)); err != nil {
 			return err
 		}
 	}
@@ -134,29 +129,29 @@ func (s *kill) send(ctx context.Context, c *child, at point) error {
 }
 
 // finish waits until no message has an attempt to come, and an interval more.
-func (s *kill) finish(ctx context.Context, c *child) (all []message, err error) {
-	err = until(ctx, "all messages have ended", 2*patience+killAttempts*s.interval, 20*time.Millisecond, func() (bool, error) {
-		open, err := c.open(ctx)
+func (s *kill) finish(ctx context.Context, c *rig.Child) (all []rig.Message, err error) {
+	err = rig.Until(ctx, "all messages have ended", 2*rig.Patience+killAttempts*s.interval, 20*time.Millisecond, func() (bool, error) {
+		open, err := c.Open(ctx)
 		return open == 0, err
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := wait(ctx, s.interval); err != nil {
+	if err := rig.Wait(ctx, s.interval); err != nil {
 		return nil, err
 	}
-	return c.messages(ctx)
+	return c.Messages(ctx)
 }
 
 // records lists where what the program says in the end does not fit what the
 // gateway saw.
-func records(all []message, saw []seen) (found []string) {
+func records(all []rig.Message, saw []seen) (found []string) {
 	requests := map[string]int{}
 	for _, r := range saw {
 		requests[r.message]++
 	}
 	for _, m := range all {
-		if !m.ended() || len(m.Attempts) > killAttempts || requests[m.ID] > len(m.Attempts) {
+		if !m.Ended() || len(m.Attempts) > killAttempts || requests[m.ID] > len(m.Attempts) {
 			found = append(found, fmt.Sprintf("message %s is %s after %d attempts and %d requests", m.ID, m.State, len(m.Attempts), requests[m.ID]))
 		}
 		delete(requests, m.ID)
@@ -167,7 +162,7 @@ func records(all []message, saw []seen) (found []string) {
 	return found
 }
 
-func states(all []message) map[string]int {
+func states(all []rig.Message) map[string]int {
 	n := map[string]int{}
 	for _, m := range all {
 		n[m.State]++
@@ -177,8 +172,8 @@ func states(all []message) map[string]int {
 
 // program declares the gateways: over TLS, so that a connection can be there
 // without a byte of the request.
-func (s *kill) program(ctx context.Context, l *lab, trap *trap) (*program, error) {
-	certificate, err := certify()
+func (s *kill) program(ctx context.Context, l *lab, trap *trap) (*rig.Program, error) {
+	certificate, err := rig.Certify()
 	if err != nil {
 		return nil, fmt.Errorf("make a certificate: %w", err)
 	}
@@ -186,38 +181,20 @@ func (s *kill) program(ctx context.Context, l *lab, trap *trap) (*program, error
 	if err != nil {
 		return nil, err
 	}
-	large := section{"body": section{"text": strings.Repeat("{{message}}", largeRepeats)}}
-	program, err := l.program("kill-"+strings.ReplaceAll(trap.ends.String(), " ", "-"), section{
-		"delivery": section{
-			"interval": s.interval.String(), "allow_short_interval": true, "max_attempts": killAttempts, "timeout": patience.String(),
+	large := rig.Section{"body": rig.Section{"text": strings.Repeat("{{message}}", largeRepeats)}}
+	program, err := l.program("kill-"+strings.ReplaceAll(trap.ends.String(), " ", "-"), rig.Section{
+		"delivery": rig.Section{
+			"interval": s.interval.String(), "allow_short_interval": true, "max_attempts": killAttempts, "timeout": rig.Patience.String(),
 		},
-		"gateways": section{"small": at(url+"/small", keyed()), "large": at(url+"/large", keyed(), large)},
+		"gateways": rig.Section{"small": at(url+"/small", keyed()), "large": at(url+"/large", keyed(), large)},
 	})
 	if err != nil {
 		return nil, err
 	}
-	trusted := filepath.Join(program.dir, "gateways.pem")
-	program.environ = []string{"SSL_CERT_FILE=" + trusted}
+	trusted := filepath.Join(program.Dir, "gateways.pem")
+	program.Environ = []string{"SSL_CERT_FILE=" + trusted}
 	pemBytes := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Certificate[0]})
 	return program, os.WriteFile(trusted, pemBytes, 0o600)
-}
-
-// certify makes a certificate for loopback that vouches for itself.
-func certify() (tls.Certificate, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1),
-		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore:    time.Now().Add(-time.Hour),
-		NotAfter:     time.Now().Add(24 * time.Hour),
-		IsCA:         true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
 }
 
 var errAim = errors.New("the kill did not hit the point that it was aimed at")
@@ -225,13 +202,13 @@ var errAim = errors.New("the kill did not hit the point that it was aimed at")
 // check asks a program that was started after a kill whether that hit the point:
 // what was cut off is unknown, what was settled is not, and what was begun and
 // not sent is an attempt that the gateway never saw.
-func (t *trap) check(ctx context.Context, c *child) error {
-	t.resume(c.started)
+func (t *trap) check(ctx context.Context, c *rig.Child) error {
+	t.resume(c.Started)
 	hit := t.take()
 	if hit == nil {
 		return nil
 	}
-	all, err := c.messages(ctx)
+	all, err := c.Messages(ctx)
 	if err != nil {
 		return err
 	}

@@ -6,11 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
-	"syscall"
 	"time"
+
+	"github.com/postrider/postrider/cmd/internal/rig"
 )
 
 // lab is what a scenario works with.
@@ -25,17 +24,17 @@ type lab struct {
 
 // prepare checks that there is something to measure.
 func (l *lab) prepare(ctx context.Context) error {
-	path, err := filepath.Abs(l.binary)
+	path, version, err := rig.Find(ctx, l.binary)
 	if err != nil {
-		return fmt.Errorf("find the program: %w", err)
+		return err
 	}
-	l.binary = path
-	out, err := exec.CommandContext(ctx, l.binary, "version").Output()
-	if err != nil {
-		return fmt.Errorf("ask %s for its version: %w; build it with make build, or name another one with --binary", l.binary, err)
-	}
-	l.version = strings.TrimSpace(string(out))
+	l.binary, l.version = path, version
 	return nil
+}
+
+// program writes a configuration into a directory of that name.
+func (l *lab) program(name string, configuration rig.Section) (*rig.Program, error) {
+	return rig.NewProgram(l.binary, filepath.Join(l.dir, name), configuration)
 }
 
 // measure runs scenarios one after another. One that cannot be measured does not
@@ -65,7 +64,7 @@ func (l *lab) one(ctx context.Context, s named) (err error) {
 	began := time.Now()
 	l.say("%s: %s", s.name, s.short)
 	err = s.run(ctx, l)
-	l.say("%s: ended after %s", s.name, span(time.Since(began)))
+	l.say("%s: ended after %s", s.name, rig.Span(time.Since(began)))
 	return err
 }
 
@@ -101,31 +100,5 @@ func (l *lab) broken(what string, violations []string) {
 		}
 		l.say("BROKEN: %s", v)
 	}
-	l.report.goal(what, "0", count(len(violations)), len(violations) == 0)
-}
-
-// spaceFor refuses to start what would fill the disk.
-func (l *lab) spaceFor(bytes int64) error {
-	var s syscall.Statfs_t
-	if err := syscall.Statfs(l.dir, &s); err != nil {
-		return fmt.Errorf("read the free space of %s: %w", l.dir, err)
-	}
-	free := int64(s.Bavail) * int64(s.Bsize) //nolint:unconvert // the types differ between systems
-	if free < bytes {
-		return fmt.Errorf("%s has %s free, this takes about %s; name another directory with --dir, or scale it down", l.dir, size(free), size(bytes))
-	}
-	return nil
-}
-
-// descriptors refuses to start what would run out of them.
-func descriptors(need uint64) error {
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		return fmt.Errorf("read the limit of open files: %w", err)
-	}
-	// The runtime has raised the limit as far as it may go, and the program does so too.
-	if limit.Cur < need {
-		return fmt.Errorf("a process may have %d files open here, this takes %d; raise the limit (ulimit -Hn), or scale it down", limit.Cur, need)
-	}
-	return nil
+	l.report.goal(what, "0", rig.Count(len(violations)), len(violations) == 0)
 }

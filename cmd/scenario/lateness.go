@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/postrider/postrider/cmd/internal/rig"
 )
 
 // lateness is how late attempts start at a gateway that is well and has no
@@ -31,22 +33,22 @@ func (s *lateness) run(ctx context.Context, l *lab) error {
 	mux := http.NewServeMux()
 	mux.Handle("/well", first)
 	mux.Handle("/again", second{retries, s.interval})
-	url, err := serve(ctx, mux)
+	url, err := rig.Serve(ctx, mux)
 	if err != nil {
 		return err
 	}
-	program, err := l.program("lateness", section{
-		"delivery": section{"interval": s.interval.String(), "allow_short_interval": true},
-		"gateways": section{"well": at(url + "/well"), "again": at(url + "/again")},
+	program, err := l.program("lateness", rig.Section{
+		"delivery": rig.Section{"interval": s.interval.String(), "allow_short_interval": true},
+		"gateways": rig.Section{"well": at(url + "/well"), "again": at(url + "/again")},
 	})
 	if err != nil {
 		return err
 	}
-	c, err := program.start(ctx, patience)
+	c, err := program.Start(ctx, rig.Patience)
 	if err != nil {
 		return err
 	}
-	defer c.kill()
+	defer c.Kill()
 	// When a retry is due is for the gateway to say, so what is sent to it is noted
 	// apart.
 	for _, m := range []struct {
@@ -68,7 +70,7 @@ func (s *lateness) run(ctx context.Context, l *lab) error {
 		{"from accepted to start", first},
 		{"from end of attempt + interval to start of the retry", retries},
 	} {
-		if err := m.arrive(ctx, s.interval+patience); err != nil {
+		if err := m.arrive(ctx, s.interval+rig.Patience); err != nil {
 			return err
 		}
 		late := m.lateness()
@@ -76,13 +78,13 @@ func (s *lateness) run(ctx context.Context, l *lab) error {
 			return fmt.Errorf("%s: %w of %d messages", m.what, errNothing, len(m.notes)-len(late))
 		}
 		p50, p99 := percentile(late, 0.50), percentile(late, 0.99)
-		l.report.note(fmt.Sprintf("lateness, %s, p50 of %s", m.what, count(len(late))), span(max(0, p50)))
-		l.report.goal(fmt.Sprintf("lateness, %s, p99", m.what), "< "+span(latenessGoal), span(max(0, p99)), p99 < latenessGoal)
+		l.report.note(fmt.Sprintf("lateness, %s, p50 of %s", m.what, rig.Count(len(late))), rig.Span(max(0, p50)))
+		l.report.goal(fmt.Sprintf("lateness, %s, p99", m.what), "< "+rig.Span(latenessGoal), rig.Span(max(0, p99)), p99 < latenessGoal)
 		if m.journal == retries {
 			l.report.goal("lateness, retries that came early", "0", fmt.Sprint(early(late)), early(late) == 0)
 		}
 	}
-	return c.stop()
+	return c.Stop()
 }
 
 // early counts what came before it was due.

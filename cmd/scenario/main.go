@@ -8,13 +8,13 @@
 // figures' full size unless flags say less.
 //
 //	lab.go       what scenarios share: where, with which program, for which report
-//	child.go     the program as a child process; api.go is how it is asked
-//	process.go   what the system knows about a process and a directory
-//	gateways.go  outside APIs: prompt, slow, silent and refusing ones
+//	fill.go      messages by the million
+//	gateways.go  outside APIs that count
 //	journal.go   when messages were sent, due and started
 //	ledger.go    what a gateway may see of a message, and what it saw
 //
-// Each scenario is in the file of its name.
+// Each scenario is in the file of its name. The program as a child process, and
+// ports to talk to it, are package rig's.
 package main
 
 import (

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/postrider/postrider/cmd/internal/rig"
 )
 
 // many is a hundred thousand gateways with one message each. A configuration
@@ -43,11 +45,11 @@ const manyPerGateway = 1000
 func (s *many) run(ctx context.Context, l *lab) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.limit, fmt.Errorf("not within %v", s.limit))
 	defer cancel()
-	if err := descriptors(manyInFlight + 2000); err != nil {
+	if err := rig.Descriptors(manyInFlight + 2000); err != nil {
 		return err
 	}
 	seen := newRoll(s.gateways)
-	url, err := serve(ctx, seen)
+	url, err := rig.Serve(ctx, seen)
 	if err != nil {
 		return err
 	}
@@ -55,17 +57,17 @@ func (s *many) run(ctx context.Context, l *lab) error {
 	if err != nil {
 		return err
 	}
-	what := fmt.Sprintf("many, %s gateways with one message each, ", count(s.gateways))
+	what := fmt.Sprintf("many, %s gateways with one message each, ", rig.Count(s.gateways))
 	reached := seen.present()
-	l.report.goal(what+"delivered", count(s.gateways), count(reached), reached == s.gateways)
-	l.report.note(what+"requests beyond one", count(int(seen.requests.Load())-reached-min(s.gateways, manyWarm)))
-	l.report.note(what+"from the first accepted to the last delivered", span(phases[phaseDelivered].Since-phases[phaseWarm].Since))
-	l.report.note(what+"peak anonymous RSS", size(peak))
+	l.report.goal(what+"delivered", rig.Count(s.gateways), rig.Count(reached), reached == s.gateways)
+	l.report.note(what+"requests beyond one", rig.Count(int(seen.requests.Load())-reached-min(s.gateways, manyWarm)))
+	l.report.note(what+"from the first accepted to the last delivered", rig.Span(phases[phaseDelivered].Since-phases[phaseWarm].Since))
+	l.report.note(what+"peak anonymous RSS", rig.Size(peak))
 	// Lanes that are gone leave what the store and the manager know of them, which is
 	// measured below. The pages that the runtime keeps for it are more: what is left
 	// lies among what is gone.
-	l.report.note(what+"anonymous RSS before", size(phases[phaseWarm].Anonymous))
-	l.report.note(what+"anonymous RSS when the lanes have stopped", size(phases[phaseStopped].Anonymous))
+	l.report.note(what+"anonymous RSS before", rig.Size(phases[phaseWarm].Anonymous))
+	l.report.note(what+"anonymous RSS when the lanes have stopped", rig.Size(phases[phaseStopped].Anonymous))
 	for _, cost := range []struct {
 		of       string
 		from, to string
@@ -97,10 +99,10 @@ func (s *many) tree(ctx context.Context, l *lab, url string) (map[string]phase, 
 	if err := cmd.Start(); err != nil {
 		return nil, 0, fmt.Errorf("start the tree: %w", err)
 	}
-	var m meter
+	var m rig.Meter
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
-	go m.watch(watching, cmd.Process.Pid)
+	go m.Watch(watching, cmd.Process.Pid)
 	phases := map[string]phase{}
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
@@ -109,12 +111,13 @@ func (s *many) tree(ctx context.Context, l *lab, url string) (map[string]phase, 
 			continue // the end says what is wrong
 		}
 		phases[p.Name] = p
-		l.say("%s: heap %s, anonymous RSS %s", p.Name, size(p.Heap), size(p.Anonymous))
+		l.say("%s: heap %s, anonymous RSS %s", p.Name, rig.Size(p.Heap), rig.Size(p.Anonymous))
 	}
 	if err := cmd.Wait(); err != nil || len(phases) != manyPhases {
 		return nil, 0, fmt.Errorf("the tree ended after %d of %d phases: %w; it said\n%s", len(phases), manyPhases, errors.Join(err, context.Cause(ctx)), said.String())
 	}
-	return phases, m.anonymous.Load(), nil
+	peak, _, _ := m.Peak(cmd.Process.Pid) // it cannot be looked at once more
+	return phases, peak, nil
 }
 
 // roll is a server of many gateways, /0 and up, that notes which were reached.

@@ -22,6 +22,7 @@ import (
 
 	"github.com/postrider/postrider/actors"
 	"github.com/postrider/postrider/actors/gateway"
+	"github.com/postrider/postrider/cmd/internal/rig"
 	"github.com/postrider/postrider/data"
 	"github.com/postrider/postrider/data/badger"
 	"github.com/postrider/postrider/http/dialect"
@@ -211,7 +212,7 @@ func (t *tree) await(ctx context.Context, done func() bool) error {
 			return err
 		default:
 		}
-		if err := wait(ctx, 10*time.Millisecond); err != nil {
+		if err := rig.Wait(ctx, 10*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -252,8 +253,8 @@ func (t *tree) say(name string) {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	p.Heap = int64(m.HeapAlloc)
-	if mem, err := memoryOf(os.Getpid()); err == nil {
-		p.Anonymous = mem.anonymous
+	if mem, err := rig.MemoryOf(os.Getpid()); err == nil {
+		p.Anonymous = mem.Anonymous
 	}
 	_ = json.NewEncoder(t.out).Encode(p) // whoever reads misses it
 }

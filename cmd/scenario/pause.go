@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/postrider/postrider/cmd/internal/rig"
 )
 
 // pause is a program that stands still for a while, as on a machine that is
@@ -30,7 +32,7 @@ func (s *pause) flags(f *pflag.FlagSet) {
 }
 
 // keyed has the message's id as the value of the header Idempotency-Key.
-func keyed() section { return section{"headers": section{"Idempotency-Key": "{{id}}"}} }
+func keyed() rig.Section { return rig.Section{"headers": rig.Section{"Idempotency-Key": "{{id}}"}} }
 
 func (s *pause) run(ctx context.Context, l *lab) error {
 	promised := limits{attempts: 3, interval: s.interval, concurrency: 4, rate: s.rate}
@@ -39,44 +41,44 @@ func (s *pause) run(ctx context.Context, l *lab) error {
 	mux := http.NewServeMux()
 	mux.Handle("/fill-0", quick)
 	mux.Handle("/fill-1", slow)
-	url, err := serve(ctx, mux)
+	url, err := rig.Serve(ctx, mux)
 	if err != nil {
 		return err
 	}
-	gateways, routes := fillGateways(2, at(url+"/{{gateway}}", keyed(), section{
+	gateways, routes := fillGateways(2, at(url+"/{{gateway}}", keyed(), rig.Section{
 		"rate": s.rate, "concurrency": promised.concurrency, "max_attempts": promised.attempts, "interval": s.interval.String(),
 	}))
-	program, err := l.program("pause", section{
-		"http":     section{"body_limit": "1MiB"},
-		"delivery": section{"allow_short_interval": true},
+	program, err := l.program("pause", rig.Section{
+		"http":     rig.Section{"body_limit": "1MiB"},
+		"delivery": rig.Section{"allow_short_interval": true},
 		"gateways": gateways, "routes": routes,
 	})
 	if err != nil {
 		return err
 	}
-	c, err := program.start(ctx, patience)
+	c, err := program.Start(ctx, rig.Patience)
 	if err != nil {
 		return err
 	}
-	defer c.kill()
-	if err := c.fill(ctx, 2, s.messages); err != nil {
+	defer c.Kill()
+	if err := fill(ctx, c, 2, s.messages); err != nil {
 		return err
 	}
-	if err := wait(ctx, s.lead); err != nil {
+	if err := rig.Wait(ctx, s.lead); err != nil {
 		return err
 	}
-	if err := c.halt(ctx); err != nil {
+	if err := c.Halt(ctx); err != nil {
 		return err
 	}
 	l.say("stands still for %d s", s.seconds)
-	if err := wait(ctx, time.Duration(s.seconds)*time.Second); err != nil {
+	if err := rig.Wait(ctx, time.Duration(s.seconds)*time.Second); err != nil {
 		return err
 	}
 	proceeded := time.Now()
-	if err := c.proceed(); err != nil {
+	if err := c.Proceed(); err != nil {
 		return err
 	}
-	if err := wait(ctx, s.lead); err != nil {
+	if err := rig.Wait(ctx, s.lead); err != nil {
 		return err
 	}
 	return errors.Join(
@@ -99,7 +101,7 @@ func (s *pause) judge(l *lab, gateway string, all []seen, promised limits, proce
 		return fmt.Errorf("%w: %d requests came, %d of them after the pause, %d of these retries", errNothing, len(all), after, retries)
 	}
 	what := fmt.Sprintf("pause, SIGSTOP for %d s, gateway %s, ", s.seconds, gateway)
-	l.report.note(what+"requests before and after", fmt.Sprintf("%s and %s, of these %s retries", count(len(all)-after), count(after), count(retries)))
+	l.report.note(what+"requests before and after", fmt.Sprintf("%s and %s, of these %s retries", rig.Count(len(all)-after), rig.Count(after), rig.Count(retries)))
 	l.broken(what+"early or beyond concurrency and rate", violations(all, promised))
 	return nil
 }
@@ -114,7 +116,7 @@ type halting struct {
 func (g *halting) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s := g.enter(r)
 	n, err := numberOf(r)
-	_ = wait(r.Context(), g.takes)
+	_ = rig.Wait(r.Context(), g.takes)
 	status := http.StatusOK
 	if err != nil || n%4 == 0 && s.number == 1 {
 		status = http.StatusServiceUnavailable

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/postrider/postrider/cmd/internal/rig"
 )
 
 // figure is something that was measured.
@@ -78,34 +80,9 @@ func (r *report) markdown(heading string) string {
 func heading(version string) string {
 	memory := ""
 	if b, err := os.ReadFile("/proc/meminfo"); err == nil {
-		if n, err := kilobytes(string(b), "MemTotal"); err == nil {
+		if n, err := rig.Kilobytes(string(b), "MemTotal"); err == nil {
 			memory = fmt.Sprintf(", %d GiB of memory", (n+1<<29)>>30)
 		}
 	}
 	return fmt.Sprintf("%s on %s/%s, %d cores%s, %s", version, runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), memory, time.Now().UTC().Format(time.DateOnly))
-}
-
-// count writes a number with separators: 1,000,000.
-func count[N int | int64 | uint64](n N) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-const mebibyte = 1 << 20
-
-// size writes a number of bytes: 12.3 MiB.
-func size(bytes int64) string { return fmt.Sprintf("%.1f MiB", float64(bytes)/mebibyte) }
-
-// span writes a duration with as many digits as are of use.
-func span(d time.Duration) string {
-	switch {
-	case d >= 10*time.Second:
-		return d.Round(100 * time.Millisecond).String()
-	case d >= time.Second:
-		return d.Round(10 * time.Millisecond).String()
-	}
-	return d.Round(10 * time.Microsecond).String()
 }

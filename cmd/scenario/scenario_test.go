@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/postrider/postrider/cmd/internal/rig"
 	"github.com/postrider/postrider/config"
 )
 
@@ -112,7 +113,7 @@ func TestScenarios(t *testing.T) {
 		{"lateness", &lateness{rate: 20, seconds: 1, interval: 100 * time.Millisecond}, []string{"accepted to start, p99", "start of the retry, p99", "came early"}},
 		{"slow", &slow{messages: 100, rate: 50, seconds: 1, rounds: 1, delay: time.Second}, []string{"beside to alone"}},
 		{"dead", &dead{gateways: 10, messages: 2, deadRate: 10, rate: 20, seconds: 1, inFlight: 16, settle: time.Second}, []string{"reached the healthy", "p99 among", "anonymous RSS", "descriptors"}},
-		{"many", &many{gateways: 20, linger: 100 * time.Millisecond, limit: patience}, []string{"delivered", "declared", "once used"}},
+		{"many", &many{gateways: 20, linger: 100 * time.Millisecond, limit: rig.Patience}, []string{"delivered", "declared", "once used"}},
 		{"backlog", &backlog{sizes: []int{500, 2000}, gateways: 2, seconds: 1}, []string{"while filling", "while delivering", "ready", "first due", "while filling", "while delivering", "ready", "first due", "2,000 above 500"}},
 		{"retention", &retention{messages: 500, gateways: 2, seconds: 1, keep: 500 * time.Millisecond}, []string{"of quiet"}},
 	} {
@@ -188,8 +189,8 @@ seen     -      4
 func TestCount(t *testing.T) {
 	t.Parallel()
 	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1: "-1", -123: "-123", -1234: "-1,234"} {
-		if got := count(n); got != want {
-			t.Errorf("count(%d) = %s, want %s", n, got, want)
+		if got := rig.Count(n); got != want {
+			t.Errorf("rig.Count(%d) = %s, want %s", n, got, want)
 		}
 	}
 }
@@ -264,16 +265,16 @@ func TestConfiguration(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.dir = t.TempDir()
-	gateways, routes := fillGateways(2, at("http://127.0.0.1:1", section{"concurrency": 3}, keyed()))
-	p, err := l.program("some", section{"gateways": gateways, "routes": routes, "storage": section{"retention": section{"delivered": "1m"}}})
+	gateways, routes := fillGateways(2, at("http://127.0.0.1:1", rig.Section{"concurrency": 3}, keyed()))
+	p, err := l.program("some", rig.Section{"gateways": gateways, "routes": routes, "storage": rig.Section{"retention": rig.Section{"delivered": "1m"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := config.Load(config.Options{File: p.file()})
+	cfg, err := config.Load(config.Options{File: p.File()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if g := cfg.Gateways["fill-1"]; cfg.Storage.Path != p.store() || cfg.HTTP.Port != 0 || cfg.Storage.Retention.Delivered != time.Minute ||
+	if g := cfg.Gateways["fill-1"]; cfg.Storage.Path != p.Store() || cfg.HTTP.Port != 0 || cfg.Storage.Retention.Delivered != time.Minute ||
 		g.URL.Value() != "http://127.0.0.1:1" || *g.Concurrency != 3 || len(cfg.Routes) != 2 {
 		t.Errorf("the configuration is %+v", cfg)
 	}

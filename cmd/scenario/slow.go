@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/postrider/postrider/cmd/internal/rig"
 )
 
 // slow is what a gateway that answers slowly, with many messages waiting, takes
@@ -30,7 +32,7 @@ func (s *slow) flags(f *pflag.FlagSet) {
 
 // slowSide is one of the two programs, and what was measured of it.
 type slowSide struct {
-	*child
+	*rig.Child
 	name       string
 	healthy    *desk
 	throughput []float64 // messages that started per second, by round
@@ -42,14 +44,14 @@ func (s *slow) run(ctx context.Context, l *lab) error {
 	if err != nil {
 		return err
 	}
-	defer alone.kill()
+	defer alone.Kill()
 	beside, err := s.start(ctx, l, "beside the slow one")
 	if err != nil {
 		return err
 	}
-	defer beside.kill()
-	l.say("%s messages for the slow gateway", count(s.messages))
-	if err := beside.fill(ctx, 1, s.messages); err != nil {
+	defer beside.Kill()
+	l.say("%s messages for the slow gateway", rig.Count(s.messages))
+	if err := fill(ctx, beside.Child, 1, s.messages); err != nil {
 		return err
 	}
 	for round := range s.rounds {
@@ -60,11 +62,11 @@ func (s *slow) run(ctx context.Context, l *lab) error {
 			l.say("round %d of %d, healthy gateway %s: %s", round+1, s.rounds, side.name, side.shown(round))
 		}
 	}
-	waiting, err := beside.open(ctx)
+	waiting, err := beside.Open(ctx)
 	if err != nil {
 		return err
 	}
-	l.report.note(fmt.Sprintf("slow, messages still waiting for the gateway that answers after %v", s.delay), count(waiting))
+	l.report.note(fmt.Sprintf("slow, messages still waiting for the gateway that answers after %v", s.delay), rig.Count(waiting))
 	for _, side := range []*slowSide{alone, beside} {
 		l.report.note(fmt.Sprintf("slow, healthy gateway %s, medians of %d rounds", side.name, s.rounds), side.shown())
 	}
@@ -80,17 +82,17 @@ func (s *slow) start(ctx context.Context, l *lab, name string) (*slowSide, error
 	mux := http.NewServeMux()
 	mux.Handle("/slow", answers)
 	mux.Handle("/healthy", side.healthy)
-	url, err := serve(ctx, mux)
+	url, err := rig.Serve(ctx, mux)
 	if err != nil {
 		return nil, err
 	}
-	gateways, routes := fillGateways(1, at(url+"/slow", section{"timeout": (s.delay + patience).String()}))
+	gateways, routes := fillGateways(1, at(url+"/slow", rig.Section{"timeout": (s.delay + rig.Patience).String()}))
 	gateways["healthy"] = at(url + "/healthy")
-	program, err := l.program(name, section{"http": section{"body_limit": "1MiB"}, "gateways": gateways, "routes": routes})
+	program, err := l.program(name, rig.Section{"http": rig.Section{"body_limit": "1MiB"}, "gateways": gateways, "routes": routes})
 	if err != nil {
 		return nil, err
 	}
-	side.child, err = program.start(ctx, patience)
+	side.Child, err = program.Start(ctx, rig.Patience)
 	return side, err
 }
 
@@ -99,14 +101,14 @@ func (s *slow) start(ctx context.Context, l *lab, name string) (*slowSide, error
 func (s *slow) measure(ctx context.Context, side *slowSide) error {
 	j := side.healthy.open(s.rate * s.seconds)
 	from := j.begin.Add(min(time.Second, time.Duration(s.seconds)*time.Second/2))
-	if err := j.stream(ctx, side.child, "healthy", s.rate); err != nil {
+	if err := j.stream(ctx, side.Child, "healthy", s.rate); err != nil {
 		return err
 	}
 	to := j.begin.Add(time.Duration(s.seconds) * time.Second)
 	if err := j.refusal(); err != nil {
 		return err
 	}
-	if err := j.arrive(ctx, patience); err != nil {
+	if err := j.arrive(ctx, rig.Patience); err != nil {
 		return err
 	}
 	side.throughput = append(side.throughput, j.throughput(from, to))
@@ -120,5 +122,5 @@ func (side *slowSide) shown(round ...int) string {
 	if len(round) > 0 {
 		throughput, p99 = side.throughput[round[0]], side.p99[round[0]]
 	}
-	return fmt.Sprintf("%.1f/s, p99 from due to start %s", throughput, span(time.Duration(p99)))
+	return fmt.Sprintf("%.1f/s, p99 from due to start %s", throughput, rig.Span(time.Duration(p99)))
 }

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/postrider/postrider/cmd/internal/rig"
 )
 
 // point is how far an attempt is when the program is killed.
@@ -64,14 +66,14 @@ type trap struct {
 // hit is a kill, aimed or done.
 type hit struct {
 	at      point
-	c       *child
+	c       *rig.Child
 	ctx     context.Context //nolint:containedctx // of the scenario, for handlers that the server calls
 	message string          // that it hit, if known
 	number  int
 }
 
 // arm has the trap kill a program at a point.
-func (t *trap) arm(ctx context.Context, at point, c *child) {
+func (t *trap) arm(ctx context.Context, at point, c *rig.Child) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.armed = &hit{at: at, c: c, ctx: ctx}
@@ -99,7 +101,7 @@ func (t *trap) again(h *hit) {
 // kill kills the program.
 func (t *trap) kill(h *hit) {
 	t.cut()
-	h.c.kill()
+	h.c.Kill()
 }
 
 // spring reports a kill, or why there was none at the point.
@@ -127,7 +129,7 @@ func (t *trap) err() error {
 
 // serve starts the gateway and returns its URL.
 func (t *trap) serve(ctx context.Context, certificate tls.Certificate) (url string, err error) {
-	l, err := listen(ctx)
+	l, err := rig.Listen(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -140,7 +142,7 @@ func (t *trap) serve(ctx context.Context, certificate tls.Certificate) (url stri
 		}
 		return nil, nil // the one that it has
 	}
-	server := &http.Server{Handler: t, ReadHeaderTimeout: patience, ErrorLog: quiet(), ConnState: t.changed}
+	server := &http.Server{Handler: t, ReadHeaderTimeout: rig.Patience, ErrorLog: rig.Quiet(), ConnState: t.changed}
 	context.AfterFunc(ctx, func() { _ = server.Close() })
 	go func() { _ = server.Serve(tls.NewListener(l, config)) }() // ends when it is closed
 	return "https://" + l.Addr().String(), nil
@@ -169,7 +171,7 @@ func (t *trap) changed(c net.Conn, state http.ConnState) {
 // desert waits until nothing of a dead program is left: what it had sent may still
 // be read, and is not to be taken for something of the next one.
 func (t *trap) desert(ctx context.Context) error {
-	return until(ctx, "the dead program's connections are gone", patience, time.Millisecond, func() (bool, error) {
+	return rig.Until(ctx, "the dead program's connections are gone", rig.Patience, time.Millisecond, func() (bool, error) {
 		return t.open.Load() == 0, nil
 	})
 }
@@ -195,7 +197,7 @@ func (t *trap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	status := []int{200, 200, 200, 200, 200, 500, 500, 503, 404, 0}[rand.N(10)]
-	_ = wait(r.Context(), rand.N(20*time.Millisecond))
+	_ = rig.Wait(r.Context(), rand.N(20*time.Millisecond))
 	if h := t.at(settled); h != nil {
 		h.message, h.number = s.message, s.number
 		go t.killSettled(h)
@@ -226,12 +228,12 @@ func (t *trap) killHalfway(h *hit, r *http.Request) {
 // killAnswered halts the program before the answer leaves, so that it cannot
 // read it, and kills it then.
 func (t *trap) killAnswered(h *hit, w http.ResponseWriter) {
-	err := h.c.halt(h.ctx)
+	err := h.c.Halt(h.ctx)
 	w.Header().Set("Content-Length", "0")
 	w.WriteHeader(http.StatusOK)
 	if http.NewResponseController(w).Flush() != nil && err == nil {
 		t.again(h)
-		_ = h.c.proceed() // whoever waits for the trap hears if it does not
+		_ = h.c.Proceed() // whoever waits for the trap hears if it does not
 		return
 	}
 	t.kill(h)
@@ -240,9 +242,9 @@ func (t *trap) killAnswered(h *hit, w http.ResponseWriter) {
 
 // killSettled kills the program when the attempt has an outcome.
 func (t *trap) killSettled(h *hit) {
-	err := until(h.ctx, "the attempt is settled", patience, time.Millisecond, func() (bool, error) {
-		var m message
-		if err := h.c.get(h.ctx, "/api/v1/messages/"+h.message, &m); err != nil {
+	err := rig.Until(h.ctx, "the attempt is settled", rig.Patience, time.Millisecond, func() (bool, error) {
+		var m rig.Message
+		if err := h.c.Get(h.ctx, "/api/v1/messages/"+h.message, &m); err != nil {
 			return false, err
 		}
 		return len(m.Attempts) >= h.number && m.Attempts[h.number-1].Outcome != "running", nil

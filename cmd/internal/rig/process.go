@@ -1,4 +1,4 @@
-package main
+package rig
 
 import (
 	"context"
@@ -17,24 +17,25 @@ import (
 // sampling is how often a process is looked at.
 const sampling = 100 * time.Millisecond
 
-// memory is what a process has in memory.
-type memory struct {
-	anonymous int64 // bytes that no file is behind: RssAnon
-	peak      int64 // bytes at most since the start, files included: VmHWM
+// Memory is what a process has in memory.
+type Memory struct {
+	Anonymous int64 // bytes that no file is behind: RssAnon
+	Peak      int64 // bytes at most since the start, files included: VmHWM
 }
 
-func memoryOf(pid int) (memory, error) {
+// MemoryOf reads it of a process.
+func MemoryOf(pid int) (Memory, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		return memory{}, err
+		return Memory{}, err
 	}
-	anonymous, err := kilobytes(string(b), "RssAnon")
-	peak, peakErr := kilobytes(string(b), "VmHWM")
-	return memory{anonymous, peak}, errors.Join(err, peakErr)
+	anonymous, err := Kilobytes(string(b), "RssAnon")
+	peak, peakErr := Kilobytes(string(b), "VmHWM")
+	return Memory{anonymous, peak}, errors.Join(err, peakErr)
 }
 
-// kilobytes reads a line such as "RssAnon:  1234 kB" and returns bytes.
-func kilobytes(text, name string) (int64, error) {
+// Kilobytes reads a line such as "RssAnon:  1234 kB" and returns bytes.
+func Kilobytes(text, name string) (int64, error) {
 	_, rest, found := strings.Cut(text, name+":")
 	line, _, _ := strings.Cut(rest, "\n")
 	number, unit, _ := strings.Cut(strings.TrimSpace(line), " ")
@@ -45,8 +46,8 @@ func kilobytes(text, name string) (int64, error) {
 	return n << 10, nil
 }
 
-// descriptorsOf counts the open files of a process.
-func descriptorsOf(pid int) (int64, error) {
+// DescriptorsOf counts the open files of a process.
+func DescriptorsOf(pid int) (int64, error) {
 	names, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
 	return int64(len(names)), err
 }
@@ -74,28 +75,28 @@ func halted(pid int) (bool, error) {
 	return true, nil
 }
 
-// meter looks at a process now and then and keeps the most that it saw.
-type meter struct {
+// Meter looks at a process now and then and keeps the most that it saw.
+type Meter struct {
 	anonymous   atomic.Int64
 	descriptors atomic.Int64
 }
 
-// watch looks until ctx or the process ends.
-func (m *meter) watch(ctx context.Context, pid int) {
-	for wait(ctx, sampling) == nil && m.look(pid) == nil {
+// Watch looks until ctx or the process ends.
+func (m *Meter) Watch(ctx context.Context, pid int) {
+	for Wait(ctx, sampling) == nil && m.look(pid) == nil {
 	}
 }
 
-func (m *meter) look(pid int) error {
-	mem, err := memoryOf(pid)
+func (m *Meter) look(pid int) error {
+	mem, err := MemoryOf(pid)
 	if err != nil {
 		return err
 	}
-	open, err := descriptorsOf(pid)
+	open, err := DescriptorsOf(pid)
 	if err != nil {
 		return err
 	}
-	raise(&m.anonymous, mem.anonymous)
+	raise(&m.anonymous, mem.Anonymous)
 	raise(&m.descriptors, open)
 	return nil
 }
@@ -109,19 +110,20 @@ func raise(most *atomic.Int64, n int64) {
 	}
 }
 
-// peak looks once more, returns the most that was seen, and forgets it.
-func (m *meter) peak(pid int) (anonymous, descriptors int64, err error) {
+// Peak looks once more, returns the most that was seen, and forgets it.
+func (m *Meter) Peak(pid int) (anonymous, descriptors int64, err error) {
 	err = m.look(pid)
 	return m.anonymous.Swap(0), m.descriptors.Swap(0), err
 }
 
-// usage is what a directory takes.
-type usage struct {
-	apparent  int64 // bytes as the files' lengths have it; some have holes
-	allocated int64 // bytes of the disk
+// Usage is what a directory takes.
+type Usage struct {
+	Apparent  int64 // bytes as the files' lengths have it; some have holes
+	Allocated int64 // bytes of the disk
 }
 
-func usageOf(directory string) (u usage, err error) {
+// UsageOf adds up the files of a directory.
+func UsageOf(directory string) (u Usage, err error) {
 	err = filepath.WalkDir(directory, func(path string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return ifThere(err)
@@ -130,8 +132,8 @@ func usageOf(directory string) (u usage, err error) {
 		if err := syscall.Lstat(path, &s); err != nil {
 			return ifThere(err)
 		}
-		u.apparent += s.Size
-		u.allocated += s.Blocks * 512
+		u.Apparent += s.Size
+		u.Allocated += s.Blocks * 512
 		return nil
 	})
 	return u, err
@@ -145,8 +147,8 @@ func ifThere(err error) error {
 	return err
 }
 
-// wait returns after d, or before it with the error of ctx.
-func wait(ctx context.Context, d time.Duration) error {
+// Wait returns after d, or before it with the error of ctx.
+func Wait(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
@@ -157,15 +159,15 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// until asks each pace until the answer is yes, for limit at most.
-func until(ctx context.Context, what string, limit, pace time.Duration, done func() (bool, error)) error {
+// Until asks each pace until the answer is yes, for limit at most.
+func Until(ctx context.Context, what string, limit, pace time.Duration, done func() (bool, error)) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not within %v: %s", limit, what))
 	defer cancel()
 	for {
 		if yes, err := done(); yes || err != nil {
 			return err
 		}
-		if err := wait(ctx, pace); err != nil {
+		if err := Wait(ctx, pace); err != nil {
 			return err
 		}
 	}

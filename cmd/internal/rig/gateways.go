@@ -1,0 +1,108 @@
+package rig
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"math/big"
+	"net"
+	"net/http"
+	"syscall"
+	"time"
+)
+
+// Listen opens a port of ours. It is closed with ctx.
+func Listen(ctx context.Context) (net.Listener, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	context.AfterFunc(ctx, func() { _ = l.Close() })
+	return l, nil
+}
+
+// Serve starts a server of gateways and returns its URL. It ends with ctx.
+func Serve(ctx context.Context, handler http.Handler) (url string, err error) {
+	l, err := Listen(ctx)
+	if err != nil {
+		return "", err
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: Patience, ErrorLog: Quiet()}
+	context.AfterFunc(ctx, func() { _ = server.Close() })
+	go func() { _ = server.Serve(l) }() // ends when it is closed
+	return "http://" + l.Addr().String(), nil
+}
+
+// Quiet is for servers whose clients are killed, which they would complain about.
+func Quiet() *log.Logger { return log.New(io.Discard, "", 0) }
+
+// Silent accepts connections on a port, reads what comes and says nothing.
+func Silent(ctx context.Context) (url string, err error) {
+	l, err := Listen(ctx)
+	if err != nil {
+		return "", err
+	}
+	go func() {
+		for {
+			conn, err := l.Accept()
+			switch {
+			case err == nil:
+				go func() {
+					stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+					_, _ = io.Copy(io.Discard, conn) // until it is closed
+					if stop() {
+						_ = conn.Close()
+					}
+				}()
+			case ctx.Err() != nil, errors.Is(err, net.ErrClosed), Wait(ctx, 10*time.Millisecond) != nil:
+				return
+			}
+		}
+	}()
+	return "http://" + l.Addr().String(), nil
+}
+
+// Refusing returns the URL of a port where connections are refused. The port is
+// bound, so that nobody gets it meanwhile, and a connection to it cannot get it
+// for its own end and so meet itself.
+func Refusing(ctx context.Context) (url string, err error) {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		return "", fmt.Errorf("open a socket: %w", err)
+	}
+	syscall.CloseOnExec(fd)
+	context.AfterFunc(ctx, func() { _ = syscall.Close(fd) })
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		return "", fmt.Errorf("bind a port: %w", err)
+	}
+	address, err := syscall.Getsockname(fd)
+	if err != nil {
+		return "", fmt.Errorf("read the port: %w", err)
+	}
+	return fmt.Sprintf("http://127.0.0.1:%d", address.(*syscall.SockaddrInet4).Port), nil
+}
+
+// Certify makes a certificate for loopback that vouches for itself.
+func Certify() (tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Now().Add(24 * time.Hour),
+		IsCA:         true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
+}
