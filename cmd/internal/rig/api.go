@@ -49,8 +49,12 @@ func (c *Child) Do(ctx context.Context, method, path string, body []byte, header
 		return Answer{}, err
 	}
 	defer func() { _ = response.Body.Close() }()
-	answer, err := io.ReadAll(response.Body)
-	return Answer{response.StatusCode, response.Header, answer}, err
+	said, err := io.ReadAll(response.Body)
+	a := Answer{response.StatusCode, response.Header, said}
+	if c.program.Heard != nil {
+		c.program.Heard(path, a)
+	}
+	return a, err
 }
 
 // Ask sends one request and reads the answer.

@@ -53,6 +53,8 @@ type Program struct {
 	Prefix  []string // a command that runs the program, such as strace and its arguments
 	Key     string   // API key to present; "" for none
 	Log     string   // file that all children's output is appended to; "" for none
+	// Heard is told each answer of the API, from any goroutine; it may be nil.
+	Heard func(path string, a Answer)
 
 	store string
 }

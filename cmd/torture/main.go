@@ -1,0 +1,109 @@
+// Command torture breaks the program, the disk below it and the gateways beyond
+// it, and looks for an acknowledged record that is lost and for any other promise
+// that is not kept.
+//
+// It drives the program as it is shipped, as a child process on loopback, and
+// knows of it only what clients were told, what gateways saw and what the program
+// itself says in the end. Every mode is a sub-command and runs rounds. All that
+// chance decides in a round comes from the seed and the round's number, both of
+// which are printed, so a round can be repeated.
+//
+//	rounds.go    runs rounds of a mode, and what a round has
+//	tally.go     what they came to: a table, and a line of a journal
+//	plan.go      what is drawn for a round: limits of the program, kinds of load
+//	system.go    the program with its gateways and clients, from the first start to the verdict
+//	load.go      clients that send, repeat, and note what they were told
+//	ledger.go    their notes on disk, there before an acknowledgement counts
+//	gateways.go  outside APIs that note what arrives
+//	read.go      what is stored in the end
+//	secrets.go   canaries in the configuration, and who looks for them
+//	oracle.go    the promises, each as a check of what is known
+//
+// Each mode is in the file of its name.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	err := execute(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "torture:", err)
+		os.Exit(1)
+	}
+}
+
+// mode is one way to break things. Its fields are its options, which flags
+// declares; they do not change while rounds run, several of them at once.
+type mode interface {
+	flags(*pflag.FlagSet)
+	// round runs one round. What it finds broken it tells the round; its error says
+	// that the round could not be carried out, and nothing about the program.
+	round(context.Context, *round) error
+}
+
+// requirer is a mode that cannot run everywhere.
+type requirer interface {
+	// require returns why it cannot run here, or nil.
+	require() error
+}
+
+// named is a mode on the command line.
+type named struct {
+	name   string
+	short  string
+	rounds int           // unless the command line says otherwise
+	limit  time.Duration // of one round, beyond which it counts as not carried out
+	mode
+}
+
+func modes() []named {
+	return []named{
+		{"kill", "SIGKILL under mixed load, and again while it recovers", 500, 3 * time.Minute, &kill{}},
+	}
+}
+
+// execute runs one command line.
+func execute(ctx context.Context, args []string, out, errs io.Writer) error {
+	root := &cobra.Command{
+		Use:           "torture",
+		Short:         "Look for a promise of Postrider that breaks",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	o := options{out: out, log: errs}
+	root.PersistentFlags().StringVar(&o.binary, "binary", "bin/postrider", "program to torture")
+	root.PersistentFlags().StringVar(&o.dir, "dir", os.TempDir(), "directory to make the rounds' directories in")
+	root.PersistentFlags().Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "what chance is drawn from")
+	root.PersistentFlags().IntVar(&o.only, "round", -1, "run the round of this number and no other")
+	root.PersistentFlags().IntVar(&o.parallel, "parallel", 1, "rounds at once")
+	root.PersistentFlags().BoolVar(&o.keep, "keep", false, "keep the directories of clean rounds too")
+	root.PersistentFlags().StringVar(&o.journal, "journal", "", "file to append one line of JSON to when the run has ended")
+	for _, m := range modes() {
+		c := &cobra.Command{Use: m.name, Short: m.short, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+			return run(c.Context(), m, o, c.LocalNonPersistentFlags())
+		}}
+		c.Flags().IntVar(&m.rounds, "rounds", m.rounds, "how many rounds")
+		m.flags(c.Flags())
+		root.AddCommand(c)
+	}
+	root.SetArgs(args)
+	root.SetOut(out)
+	root.SetErr(errs)
+	return root.ExecuteContext(ctx)
+}

@@ -1,0 +1,227 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/postrider/postrider/cmd/internal/rig"
+)
+
+// options are the flags that all modes have.
+type options struct {
+	binary   string
+	dir      string
+	seed     uint64
+	only     int // the one round to run; -1 for all
+	parallel int
+	keep     bool
+	journal  string
+
+	out io.Writer // of the table
+	log io.Writer
+}
+
+// run runs the rounds of a mode.
+func run(ctx context.Context, m named, o options, flags *pflag.FlagSet) error {
+	if o.parallel < 1 || m.rounds < 1 {
+		return errors.New("--parallel, --rounds: expected more than 0")
+	}
+	path, version, err := rig.Find(ctx, o.binary)
+	if err != nil {
+		return err
+	}
+	s := &session{named: m, options: o, began: time.Now(), version: version, flags: changed(flags)}
+	s.binary = path
+	if r, ok := m.mode.(requirer); ok {
+		if err := r.require(); err != nil {
+			_, err = fmt.Fprintf(o.out, "%s: SKIPPED: %v\n", m.name, err)
+			return err
+		}
+	}
+	s.say("%s: %s; --seed %d", m.name, m.short, o.seed)
+	s.all(ctx)
+	return errors.Join(s.finish(), context.Cause(ctx))
+}
+
+// changed returns the options of a mode that are not at their defaults, as they
+// stand on a command line.
+func changed(flags *pflag.FlagSet) (all []string) {
+	flags.VisitAll(func(f *pflag.Flag) {
+		if f.Changed && f.Name != "rounds" {
+			all = append(all, fmt.Sprintf("--%s=%s", f.Name, f.Value))
+		}
+	})
+	return all
+}
+
+// session is the rounds of one mode.
+type session struct {
+	named
+	options
+	began   time.Time
+	version string
+	flags   []string
+
+	mu    sync.Mutex // guards what follows, and log
+	tally tally
+}
+
+// all runs the rounds.
+func (s *session) all(ctx context.Context) {
+	numbers := make(chan int)
+	var working sync.WaitGroup
+	for range s.parallel {
+		working.Go(func() {
+			for k := range numbers {
+				s.one(ctx, k)
+			}
+		})
+	}
+	first, last := 0, s.rounds-1
+	if s.only >= 0 {
+		first, last = s.only, s.only
+	}
+	for k := first; k <= last && ctx.Err() == nil; k++ {
+		select {
+		case numbers <- k:
+		case <-ctx.Done():
+		}
+	}
+	close(numbers)
+	working.Wait()
+}
+
+// one runs one round and tells what it came to.
+func (s *session) one(ctx context.Context, number int) {
+	r, err := s.round(number)
+	if err == nil {
+		err = r.run(ctx, s.named)
+	}
+	if ctx.Err() != nil {
+		_ = os.RemoveAll(r.dir) // it says nothing
+		return
+	}
+	found := r.found()
+	s.mu.Lock()
+	s.tally.add(r, found, err)
+	s.mu.Unlock()
+	if err == nil && len(found) == 0 {
+		if s.keep {
+			s.say("round %d is in %s", number, r.dir)
+			return
+		}
+		if err := os.RemoveAll(r.dir); err != nil {
+			s.say("round %d: %v", number, err)
+		}
+		return
+	}
+	if err != nil {
+		s.say("round %d could not be carried out: %v", number, err)
+	}
+	const most = 20
+	for i, v := range found {
+		if i == most {
+			s.say("round %d: and %d more", number, len(found)-most)
+			break
+		}
+		s.say("BROKEN: round %d: %s", number, v)
+	}
+	s.say("round %d is in %s; again: %s", number, r.dir, s.again(number))
+}
+
+// round makes a round. Two rounds have nothing in common.
+func (s *session) round(number int) (*round, error) {
+	luck := rand.New(rand.NewPCG(s.seed, uint64(number)))
+	r := &round{number: number, seed: luck.Uint64(), rand: luck, binary: s.binary, counts: map[string]int64{}}
+	r.log = func(text string) { s.say("round %d: %s", number, text) }
+	dir, err := os.MkdirTemp(s.dir, fmt.Sprintf("postrider-%s-%d-", s.name, number))
+	if err != nil {
+		return r, err
+	}
+	r.dir, err = filepath.Abs(dir)
+	return r, err
+}
+
+// again is the command that repeats a round.
+func (s *session) again(number int) string {
+	return strings.Join(append([]string{"torture", s.name, fmt.Sprintf("--seed=%d --round=%d", s.seed, number)}, s.flags...), " ")
+}
+
+// say tells people how far it is.
+func (s *session) say(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, _ = fmt.Fprintf(s.log, "%s  %s\n", time.Now().Format(time.TimeOnly), fmt.Sprintf(format, args...)) // nobody else would hear of the error
+}
+
+// round is what a mode has for one round. Its methods are for any goroutine.
+type round struct {
+	number int        // from 0
+	seed   uint64     // its own
+	rand   *rand.Rand // for one goroutine; others have theirs of source
+	dir    string     // kept when the round fails
+	binary string
+
+	log func(text string)
+
+	mu       sync.Mutex // guards what follows
+	broken   []string
+	counts   map[string]int64
+	children []*rig.Child
+}
+
+func (r *round) run(ctx context.Context, m named) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, m.limit, fmt.Errorf("not within %v: the round", m.limit))
+	defer func() {
+		cancel() // ends all that was started
+		for _, c := range r.children {
+			<-c.Ended()
+		}
+	}()
+	return m.mode.round(ctx, r)
+}
+
+// source is chance of its own for one goroutine; streams have numbers.
+func (r *round) source(stream int) *rand.Rand {
+	return rand.New(rand.NewPCG(r.seed, uint64(stream)))
+}
+
+// say tells people how far it is.
+func (r *round) say(format string, args ...any) { r.log(fmt.Sprintf(format, args...)) }
+
+// violate notes a promise that was not kept.
+func (r *round) violate(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.broken = append(r.broken, fmt.Sprintf(format, args...))
+}
+
+// count adds to a line of the table at the end.
+func (r *round) count(what string, n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.counts[what] += int64(n)
+}
+
+// own has the round wait for a child that ends with its context.
+func (r *round) own(c *rig.Child) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.children = append(r.children, c)
+}
+
+func (r *round) found() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.broken
+}
