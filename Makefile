@@ -46,6 +46,10 @@ fuzz: ## Run every fuzz target for FUZZTIME
 scenario: build ## Measure the figures of ARCHITECTURE.md, all or NAME=dead (an hour or two at full size)
 	$(GO) run ./cmd/scenario $(or $(NAME),all)
 
+.PHONY: torture
+torture: build ## Break the program and look for what is lost: a short pass that needs no root
+	$(GO) run ./cmd/torture kill --rounds 10 --parallel 2
+
 .PHONY: bench
 bench: ## Run the benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...

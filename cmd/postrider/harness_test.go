@@ -46,6 +46,16 @@ func poll(limit time.Duration, done func() bool) bool {
 	return true
 }
 
+// pause lets the other processes run. It waits for nothing: what happens
+// meanwhile is up to chance.
+func pause(t *testing.T, d time.Duration) {
+	t.Helper()
+	select {
+	case <-time.After(d):
+	case <-t.Context().Done():
+	}
+}
+
 // receive takes a value from a channel that must have one soon.
 func receive[T any](t *testing.T, what string, from <-chan T) T {
 	t.Helper()
@@ -277,10 +287,6 @@ type attempt struct {
 	Cause    string
 }
 
-func (m message) ended() bool {
-	return m.State != "queued" && m.State != "sending" && m.State != "waiting"
-}
-
 // page is one page of either list.
 type page struct {
 	Events   []event
@@ -372,7 +378,12 @@ func every(gateway, message string) []config.Route {
 
 // messageFor is the body of a message.
 func messageFor(gateway, text string) string {
-	b, err := json.Marshal(map[string]string{"message": text, "gateway": gateway})
+	return quoted(map[string]string{"message": text, "gateway": gateway})
+}
+
+// quoted writes JSON.
+func quoted(v any) string {
+	b, err := json.Marshal(v)
 	if err != nil {
 		panic(err) // strings always marshal
 	}

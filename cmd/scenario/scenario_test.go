@@ -186,15 +186,6 @@ seen     -      4
 	}
 }
 
-func TestCount(t *testing.T) {
-	t.Parallel()
-	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1: "-1", -123: "-123", -1234: "-1,234"} {
-		if got := rig.Count(n); got != want {
-			t.Errorf("rig.Count(%d) = %s, want %s", n, got, want)
-		}
-	}
-}
-
 func TestPercentile(t *testing.T) {
 	t.Parallel()
 	var hundred []time.Duration

@@ -47,6 +47,8 @@ type reply struct {
 	Status  int      // 0 when there was no answer
 	Problem string   // type of a refusal
 	IDs     []string // what was acknowledged
+	// When it was sent, and when it was known what came of it, since the round began.
+	Sent, Ended time.Duration
 }
 
 // ids are what was acknowledged first; nil when nothing was.
@@ -288,6 +290,7 @@ func (c *client) send(ctx context.Context, to *rig.Child, r *request) (answered 
 	if askErr == nil {
 		got = c.read(r, a)
 	}
+	got.Sent, got.Ended = n.Since, time.Since(c.load.began)
 	r.Replies = append(r.Replies, got)
 	n.Status, n.Problem, n.IDs = got.Status, got.Problem, got.IDs
 	if got.unknown() {

@@ -2,10 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"net/http"
 	"time"
 
 	"github.com/postrider/postrider/cmd/internal/rig"
+	"github.com/postrider/postrider/data"
+	"github.com/postrider/postrider/data/badger"
 )
 
 // awaitEnds waits until no message has an attempt to come, and an interval more,
@@ -43,4 +47,30 @@ func readAll(ctx context.Context, c *rig.Child) (events []rig.Event, messages []
 		}
 	}
 	return events, messages, nil
+}
+
+// readLives reads from a store that nobody has open when attempts began and
+// ended, which the API does not tell exactly.
+func readLives(path string) (lives map[string][]lived, err error) {
+	store, err := badger.Open(badger.Options{Path: path, Clock: badger.SystemClock(), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	lives = map[string][]lived{}
+	for q := (data.MessageQuery{Limit: 1000}); ; {
+		page, err := store.Messages(q)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range page.Messages {
+			for _, one := range m.Attempts {
+				lives[m.ID.String()] = append(lives[m.ID.String()], lived{time.Duration(one.Began), time.Duration(one.Ended)})
+			}
+		}
+		if page.Next == "" {
+			return lives, nil
+		}
+		q.After = page.Next
+	}
 }

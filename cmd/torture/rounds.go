@@ -184,11 +184,13 @@ func (r *round) run(ctx context.Context, m named) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, m.limit, fmt.Errorf("not within %v: the round", m.limit))
 	defer func() {
 		cancel() // ends all that was started
+		r.mu.Lock()
+		defer r.mu.Unlock()
 		for _, c := range r.children {
 			<-c.Ended()
 		}
 	}()
-	return m.mode.round(ctx, r)
+	return m.round(ctx, r)
 }
 
 // source is chance of its own for one goroutine; streams have numbers.

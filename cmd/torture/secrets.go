@@ -20,6 +20,7 @@ type secrets struct {
 	token  string // in a header, from a file
 	key    string // of the API
 	path   string // of the file
+	text   string // what every text of the load begins with; it is kept out of the log only
 
 	mu    sync.Mutex
 	shown []string // where one was seen
@@ -33,7 +34,7 @@ const (
 // newSecrets makes the secrets of a round and writes the file.
 func newSecrets(r *round) (*secrets, error) {
 	name := func(of string) string { return fmt.Sprintf("canary-%s-%016x", of, r.seed) }
-	s := &secrets{url: name("url"), header: name("header"), token: name("token"), key: name("key"), path: filepath.Join(r.dir, "token")}
+	s := &secrets{url: name("url"), header: name("header"), token: name("token"), key: name("key"), path: filepath.Join(r.dir, "token"), text: marker(r)}
 	return s, os.WriteFile(s.path, []byte(s.token), 0o600)
 }
 
@@ -52,9 +53,20 @@ func (s *secrets) heard(path string, a rig.Answer) {
 	}
 }
 
-// look notes where one is seen, each place once.
-func (s *secrets) look(where string, text []byte) {
-	for _, secret := range s.all() {
+// logged looks for them, and for what clients sent, in what the program logged:
+// a body may be a secret too.
+func (s *secrets) logged(log []byte) {
+	const where = "the log"
+	s.look(where, log)
+	s.find(where, log, s.text)
+}
+
+// look notes where one is seen.
+func (s *secrets) look(where string, text []byte) { s.find(where, text, s.all()...) }
+
+// find notes where one of some is seen, each place once.
+func (s *secrets) find(where string, text []byte, some ...string) {
+	for _, secret := range some {
 		if !bytes.Contains(text, []byte(secret)) {
 			continue
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/postrider/postrider/cmd/internal/rig"
@@ -36,8 +37,9 @@ type exit struct {
 // errBroken ends a round that cannot go on because of what it has found.
 var errBroken = errors.New("the round ends here")
 
-// newSystem writes the configuration and starts the gateways.
-func newSystem(ctx context.Context, r *round, p plan) (*system, error) {
+// newSystem writes the configuration, which changes may alter before, and starts
+// the gateways.
+func newSystem(ctx context.Context, r *round, p plan, changes ...func(rig.Section)) (*system, error) {
 	s := &system{round: r, plan: p, began: time.Now()}
 	r.say("%v", p)
 	var err error
@@ -48,7 +50,11 @@ func newSystem(ctx context.Context, r *round, p plan) (*system, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.program, err = rig.NewProgram(r.binary, filepath.Join(r.dir, "program"), p.configuration(s.gateways.url, s.secrets)); err != nil {
+	configuration := p.configuration(s.gateways.url, s.secrets)
+	for _, change := range changes {
+		change(configuration)
+	}
+	if s.program, err = rig.NewProgram(r.binary, filepath.Join(r.dir, "program"), configuration); err != nil {
 		return nil, err
 	}
 	s.program.Environ = s.secrets.environ()
@@ -99,6 +105,21 @@ func (s *system) kill(c *rig.Child) {
 	s.round.count("kills", 1)
 }
 
+// expect waits until the program ends by itself, which it must with a code.
+func (s *system) expect(ctx context.Context, c *rig.Child, code int) error {
+	select {
+	case <-c.Ended():
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(rig.Patience + 10*time.Second): // it may drain for 25 s
+		c.Kill()
+		s.round.violate("the program runs on, want its end with %d; it said\n%s", code, c.Said())
+		return errBroken
+	}
+	s.exits = append(s.exits, exit{Code: c.Code(), Want: code})
+	return nil
+}
+
 // finish lets the program, which nobody breaks any more, carry out what it has
 // taken, reads what is stored, stops it, and compares all that is known.
 func (s *system) finish(ctx context.Context, c *rig.Child) error {
@@ -117,12 +138,14 @@ func (s *system) finish(ctx context.Context, c *rig.Child) error {
 		s.round.violate("what is stored cannot be read: %v; the program said\n%s", err, c.Said())
 		return errBroken
 	}
-	code, err := c.Terminate()
-	if err != nil {
-		s.round.violate("%v", err)
+	_ = c.Signal(syscall.SIGTERM) // it may have ended, and with which code is looked at
+	if err := s.expect(ctx, c, 0); err != nil {
+		return err
+	}
+	if a.Lives, err = readLives(s.program.Store()); err != nil {
+		s.round.violate("the store was closed and cannot be opened: %v", err)
 		return errBroken
 	}
-	s.exits = append(s.exits, exit{Code: code})
 	return s.judge(a)
 }
 
@@ -133,10 +156,8 @@ func (s *system) judge(a *account) error {
 	if err != nil {
 		return err
 	}
-	s.secrets.look("the log", log)
+	s.secrets.logged(log)
 	a.Requests, a.Arrivals, a.Exits, a.Shown = s.load.requests(), s.gateways.all(), s.exits, s.secrets.seen()
-	now := time.Now()
-	a.promised.drift = (now.Round(0).Sub(s.began.Round(0)) - now.Sub(s.began)).Abs()
 	found := a.violations()
 	for _, v := range found {
 		s.round.violate("%s", v)

@@ -185,25 +185,19 @@ func (c *Child) Kill() {
 
 // Stop asks the process to end, and waits. It must end well.
 func (c *Child) Stop() error {
-	code, err := c.Terminate()
-	if err == nil && code != 0 {
-		err = fmt.Errorf("the program ended with %v; it said\n%s", c.exit, c.Said())
-	}
-	return err
-}
-
-// Terminate asks the process to end, waits, and returns its exit code.
-func (c *Child) Terminate() (code int, err error) {
-	if err := c.Signal(syscall.SIGTERM); err != nil && !c.Gone() {
-		return 0, fmt.Errorf("stop the program: %w", err)
+	if err := c.Signal(syscall.SIGTERM); err != nil {
+		return fmt.Errorf("stop the program: %w", err)
 	}
 	select {
 	case <-c.ended:
 	case <-time.After(Patience + 10*time.Second): // it may drain for 25 s
 		c.Kill()
-		return 0, fmt.Errorf("the program did not end by itself; it said\n%s", c.Said())
+		return fmt.Errorf("the program did not end by itself; it said\n%s", c.Said())
 	}
-	return c.Code(), nil
+	if !c.exit.Success() {
+		return fmt.Errorf("the program ended with %v; it said\n%s", c.exit, c.Said())
+	}
+	return nil
 }
 
 // Halt stops the process as it stands, and returns when all of it does.
