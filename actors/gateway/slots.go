@@ -22,12 +22,14 @@ func isPrompt(r data.Result, took time.Duration) bool { return r.Status != 0 && 
 // while half of the rest is free, so that a lane that needs its first finds one.
 // Among those, every second slot is for a lane that missed a prompt answer only
 // once, or of which nothing is known yet: thousands that hang must not delay a
-// gateway that is new, or had one bad moment. Prompt lanes may use all that nobody else has; a slot that
-// becomes free goes in turn to one of them and to one of the others.
+// gateway that is new, or had one bad moment. Those who wait are served at a pace.
+// Prompt lanes may use all that nobody else has; a slot that becomes free goes in
+// turn to one of them and to one of the others.
 //
 // Slots are used by many lanes at once, each through its [Share].
 type Slots struct {
 	limit int
+	begin time.Time // of the clock of pace
 
 	mu      sync.Mutex
 	used    int       // by all
@@ -38,10 +40,15 @@ type Slots struct {
 	more    list.List // others that wait for a further one
 	others  bool      // the turn: whether the next free slot is for the others
 	missed  bool      // the turn among these: whether it is for those with more misses
+	pace    pace      // of what is handed to the others
+	pulse   bool      // a timer is set to hand out more
 }
 
 // NewSlots returns slots for so many attempts at a time, at least two.
-func NewSlots(limit int) *Slots { return &Slots{limit: max(limit, 2)} }
+func NewSlots(limit int) *Slots {
+	limit = max(limit, 2)
+	return &Slots{limit: limit, begin: time.Now(), pace: newPace(limit / 2)}
+}
 
 // Share is the access of one incarnation of a lane to the slots. A slot is taken
 // before an attempt is recorded. Then its request starts and ends, or the slot is
@@ -71,7 +78,7 @@ func (h *Share) Take(want int) (got int) {
 		got = min(h.granted, want)
 		h.put(h.granted - got)
 		h.granted = 0
-		for got < want && h.queueFor().Len() == 0 && h.slots.allows(h) {
+		for got < want && !h.slots.queued(h) && h.slots.allows(h) {
 			h.add(1)
 			got++
 		}
@@ -98,8 +105,15 @@ func (h *Share) Give(n int) {
 // Start says that a request leaves for which a slot was taken.
 func (h *Share) Start() { h.change(func() { h.taken-- }) }
 
-// End says that a request that started has ended.
-func (h *Share) End() { h.change(func() { h.put(1) }) }
+// End says that a request that started so long ago has ended.
+func (h *Share) End(took time.Duration) {
+	h.change(func() {
+		if !h.prompt() {
+			h.slots.pace.ended(h.slots.now(), took)
+		}
+		h.put(1)
+	})
+}
 
 // Leave gives back what has not started, and ends the waiting.
 func (h *Share) Leave() {
@@ -137,6 +151,19 @@ func (h *Share) change(do func()) {
 	wakeAll(woken)
 }
 
+func (s *Slots) now() data.StoreTime { return data.StoreTime(time.Since(s.begin)) }
+
+// queued reports whether a lane has to wait in turn, since others do.
+func (s *Slots) queued(h *Share) bool {
+	switch {
+	case h.prompt():
+		return s.prompt.Len() > 0
+	case h.held == 0:
+		return s.hopeful.Len()+s.first.Len() > 0
+	}
+	return s.hopeful.Len()+s.first.Len()+s.more.Len() > 0
+}
+
 // allows reports whether a lane may have one more slot now.
 func (s *Slots) allows(h *Share) bool {
 	switch {
@@ -160,6 +187,7 @@ func (s *Slots) hand() (woken []*Share) {
 		s.others = h.prompt()
 		if !h.prompt() {
 			s.missed = h.misses == 1
+			s.pace.take(1)
 		}
 		h.dequeue()
 		h.add(1)
@@ -178,12 +206,38 @@ func (s *Slots) next() *Share {
 		order[0], order[1], order[2], order[3] = order[1], order[2], order[3], order[0]
 	}
 	for _, queue := range order {
-		if e := queue.Front(); e != nil && s.allows(e.Value.(*Share)) {
-			return e.Value.(*Share)
+		e := queue.Front()
+		if e == nil || !s.allows(e.Value.(*Share)) {
+			continue
+		}
+		if h := e.Value.(*Share); h.prompt() || s.paced() {
+			return h
 		}
 	}
 	return nil
 }
+
+// paced reports whether it is time for one of the others, and has more handed out
+// when it will be.
+func (s *Slots) paced() bool {
+	now := s.now()
+	n, next := s.pace.has(now)
+	if n == 0 && !s.pulse {
+		s.pulse = true
+		time.AfterFunc(max(next.Sub(now), leastPulse), func() {
+			s.mu.Lock()
+			s.pulse = false
+			woken := s.hand()
+			s.mu.Unlock()
+			wakeAll(woken)
+		})
+	}
+	return n > 0
+}
+
+// leastPulse is the least time from one handing out at a pace to the next: what is
+// handed out together shares a commit.
+const leastPulse = 10 * time.Millisecond
 
 func (h *Share) prompt() bool { return h.misses == 0 }
 

@@ -37,7 +37,7 @@ func (l *tenant) start() {
 }
 
 func (l *tenant) end() {
-	l.share.End()
+	l.share.End(0)
 	l.running--
 }
 

@@ -34,9 +34,9 @@ func (a *Actor) send(ctx actor.Context, g data.Granted) {
 	deliver, attempts, now, share := a.definition.Deliver, a.options.Attempts, a.options.Now, a.share
 	done := attemptDone{id: g.Message.ID, number: g.Number}
 	share.Start()
+	left := time.Now()
 	a.background(ctx, func() any {
-		defer share.End()
-		left := time.Now()
+		defer func() { share.End(time.Since(left)) }()
 		done.result = deliver(attempts, g.Message, g.Number)
 		done.ended, done.took = now(), time.Since(left)
 		return done
@@ -51,8 +51,9 @@ func (a *Actor) send(ctx actor.Context, g data.Granted) {
 func (a *Actor) probe(ctx actor.Context) {
 	probe, attempts, share, t := a.definition.Probe, a.options.Attempts, a.share, a.token()
 	share.Start()
+	left := time.Now()
 	a.background(ctx, func() any {
-		defer share.End()
+		defer func() { share.End(time.Since(left)) }()
 		return probed{token: t, cause: probe(attempts)}
 	}, func(any) any {
 		return probed{token: t, cause: data.CauseUnreached}

@@ -416,6 +416,9 @@ func TestGivenUpInItsOwnLaneOnly(t *testing.T) {
 		if len(o.Granted) != 0 {
 			t.Errorf("granted for %s is %+v", gateway, o.Granted)
 		}
+		if said := slices.Contains(o.GivenUp, id); said != (want == data.Failed) {
+			t.Errorf("given up for %s is %v; the message is %s", gateway, o.GivenUp, want)
+		}
 		k.state(id, want)
 		k.verify()
 	}
