@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -14,26 +15,28 @@ import (
 
 // dead is what a healthy gateway notices of thousands that are dead: a third
 // refuse connections, a third accept them and are silent, a third answer after
-// the attempt has timed out. It is measured in one process, first before the
-// dead ones have messages, then with a steady load on all of them.
+// the attempt has timed out. Each round is a process of its own, measured first
+// before the dead ones have messages, then with a steady load on all of them.
 type dead struct {
 	gateways int
 	messages int
 	deadRate int
 	rate     int
 	seconds  int
+	rounds   int
 	inFlight int
 	settle   time.Duration
 }
 
 func (s *dead) flags(f *pflag.FlagSet) {
 	f.IntVar(&s.gateways, "gateways", 10_000, "gateways, one of them healthy")
-	f.IntVar(&s.messages, "messages", 5, "messages for each dead gateway at first")
+	f.IntVar(&s.messages, "messages", 2, "messages for each dead gateway at first")
 	f.IntVar(&s.deadRate, "dead-rate", 250, "further messages per second, to the dead gateways in turn")
 	f.IntVar(&s.rate, "rate", 50, "messages per second to the healthy gateway")
-	f.IntVar(&s.seconds, "seconds", 120, "how long to send to the healthy gateway, alone and among the dead")
+	f.IntVar(&s.seconds, "seconds", 40, "how long to send to the healthy gateway, alone and among the dead")
+	f.IntVar(&s.rounds, "rounds", 5, "how often; the figures are medians")
 	f.IntVar(&s.inFlight, "max-in-flight", 4096, "delivery.max_in_flight of the program")
-	f.DurationVar(&s.settle, "settle", 15*time.Second, "how long after their first messages the load on the dead counts as steady; longer than a timeout")
+	f.DurationVar(&s.settle, "settle", 40*time.Second, "how long after their first messages the load on the dead counts as steady: some timeouts, in which their attempts spread")
 }
 
 const (
@@ -50,8 +53,24 @@ func (s *dead) run(ctx context.Context, l *lab) error {
 	if err := rig.Descriptors(uint64(s.inFlight) + 2000); err != nil {
 		return err
 	}
+	var all deadFigures
+	for n := range s.rounds {
+		l.say("round %d of %d: the healthy gateway alone for %d s, then among the dead", n+1, s.rounds, s.seconds)
+		if err := s.round(ctx, l, fmt.Sprint("dead-", n), &all); err != nil {
+			return err
+		}
+		l.say("from due to start, alone and among the dead: p50 %v and %v, p99 %v and %v", all.alone.p50.last(), all.among.p50.last(), all.alone.p99.last(), all.among.p99.last())
+	}
+	s.report(l, &all)
+	return nil
+}
+
+// round measures one process.
+func (s *dead) round(ctx context.Context, l *lab, name string, all *deadFigures) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	healthy := &desk{}
-	program, err := s.program(ctx, l, healthy)
+	program, err := s.program(ctx, l, name, healthy)
 	if err != nil {
 		return err
 	}
@@ -60,73 +79,78 @@ func (s *dead) run(ctx context.Context, l *lab) error {
 		return err
 	}
 	defer c.Kill()
-	l.say("the healthy gateway alone, for %d s", s.seconds)
-	alone, err := s.measure(ctx, c, healthy)
-	if err != nil {
+	if err := s.measure(ctx, c, healthy, &all.alone); err != nil {
 		return err
 	}
 	idle, own, err := c.Peak()
 	if err != nil {
 		return err
 	}
-	l.say("%s messages for %s dead gateways", rig.Count(s.messages*(s.gateways-1)), rig.Count(s.gateways-1))
 	if err := s.burden(ctx, c); err != nil {
 		return err
 	}
-	loading, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	go func() { cancel(s.load(loading, c)) }()
-	if err := rig.Wait(loading, s.settle); err != nil {
+	go func() { cancel(s.load(ctx, c)) }()
+	if err := rig.Wait(ctx, s.settle); err != nil {
 		return err
 	}
-	l.say("the healthy gateway among the dead, for %d s", s.seconds)
-	among, err := s.measure(loading, c, healthy)
-	if err != nil {
+	if err := s.measure(ctx, c, healthy, &all.among); err != nil {
 		return err
 	}
 	anonymous, descriptors, err := c.Peak()
 	if err != nil {
 		return err
 	}
-	busy, err := s.busy(ctx, c)
-	if err != nil {
-		return err
-	}
-	cancel(nil)
-
-	if err := s.compare(l, alone, among); err != nil {
-		return err
-	}
-	l.report.note("dead, gateways that have messages to send at the end", fmt.Sprintf("%s of %s", rig.Count(busy), rig.Count(s.gateways-1)))
-	l.report.note("dead, peak anonymous RSS before the dead have messages", rig.Size(idle))
-	l.report.goal("dead, peak anonymous RSS", "< "+rig.Size(deadMemory), rig.Size(anonymous), anonymous < deadMemory)
-	l.report.note("dead, descriptors before the dead have messages", rig.Count(own))
-	l.report.goal("dead, peak descriptors", fmt.Sprintf("<= %s + %s", rig.Count(s.inFlight), rig.Count(own)), rig.Count(descriptors), descriptors <= int64(s.inFlight)+own)
-	return nil
+	all.idle, all.anonymous = max(all.idle, idle), max(all.anonymous, anonymous)
+	all.own, all.descriptors = max(all.own, own), max(all.descriptors, descriptors)
+	all.busy, err = s.busy(ctx, c)
+	return err
 }
 
-func (s *dead) compare(l *lab, alone, among *journal) error {
-	if len(alone.lateness()) == 0 || len(among.lateness()) == 0 {
-		return errNothing
-	}
-	part := func(j *journal, share float64) time.Duration { return max(0, percentile(j.lateness(), share)) }
+// deadFigures are what was measured, over all rounds.
+type deadFigures struct {
+	alone, among     healthyFigures
+	idle, anonymous  int64 // bytes at most, before the dead have messages and with them
+	own, descriptors int64 // the same of descriptors
+	busy             int   // dead gateways with messages to send, at the end
+}
+
+// healthyFigures are those of the healthy gateway.
+type healthyFigures struct {
+	p50, p99, latency spans // by round; latency is p99 from sending to start
+	sent, arrived     int
+}
+
+// spans are durations, one for each round.
+type spans []time.Duration
+
+func (s spans) last() string { return rig.Span(s[len(s)-1]) }
+
+func (s spans) median() time.Duration {
+	sorted := slices.Sorted(slices.Values(s))
+	return percentile(sorted, 0.5)
+}
+
+func (s *dead) report(l *lab, all *deadFigures) {
 	for _, m := range []struct {
 		when string
-		*journal
-	}{{"alone", alone}, {"among the dead", among}} {
-		l.report.note("dead, healthy gateway "+m.when+", from due to start, p50 and p99", rig.Span(part(m.journal, 0.50))+", "+rig.Span(part(m.journal, 0.99)))
-		l.report.note("dead, healthy gateway "+m.when+", from sending to start, p50 and p99",
-			rig.Span(percentile(m.latency(), 0.50))+", "+rig.Span(percentile(m.latency(), 0.99)))
+		healthyFigures
+	}{{"alone", all.alone}, {"among the dead", all.among}} {
+		l.report.note(fmt.Sprintf("dead, healthy gateway %s, from due to start, p50 and p99, medians of %d rounds", m.when, s.rounds),
+			rig.Span(m.p50.median())+", "+rig.Span(m.p99.median()))
+		l.report.note(fmt.Sprintf("dead, healthy gateway %s, from sending to start, p99", m.when), rig.Span(m.latency.median()))
 	}
-	arrived := len(among.lateness())
-	l.report.goal("dead, messages that reached the healthy gateway", rig.Count(len(among.notes)), rig.Count(arrived), arrived == len(among.notes))
-	p99, before := part(among, 0.99), part(alone, 0.99)
+	l.report.goal("dead, messages that reached the healthy gateway", rig.Count(all.among.sent), rig.Count(all.among.arrived), all.among.arrived == all.among.sent)
+	p99, before := all.among.p99.median(), all.alone.p99.median()
 	l.report.goal("dead, p99 among the dead", "<= twice alone, < "+rig.Span(deadLimit), rig.Span(p99), p99 <= 2*before && p99 < deadLimit)
-	return nil
+	l.report.note("dead, gateways that have messages to send at the end", fmt.Sprintf("%s of %s", rig.Count(all.busy), rig.Count(s.gateways-1)))
+	l.report.note("dead, peak anonymous RSS before the dead have messages", rig.Size(all.idle))
+	l.report.goal("dead, peak anonymous RSS", "< "+rig.Size(deadMemory), rig.Size(all.anonymous), all.anonymous < deadMemory)
+	l.report.note("dead, descriptors before the dead have messages", rig.Count(all.own))
+	l.report.goal("dead, peak descriptors", fmt.Sprintf("<= %s + %s", rig.Count(s.inFlight), rig.Count(all.own)), rig.Count(all.descriptors), all.descriptors <= int64(s.inFlight)+all.own)
 }
 
 // program declares the gateways. The dead ones are many by their paths only.
-func (s *dead) program(ctx context.Context, l *lab, healthy *desk) (*rig.Program, error) {
+func (s *dead) program(ctx context.Context, l *lab, name string, healthy *desk) (*rig.Program, error) {
 	late := &counter{}
 	late.delay.Store(int64(deadDelay))
 	mux := http.NewServeMux()
@@ -143,7 +167,7 @@ func (s *dead) program(ctx context.Context, l *lab, healthy *desk) (*rig.Program
 		base := []string{closed, mute, answering + "/late"}[i%3]
 		gateways[deadName(i)] = at(fmt.Sprintf("%s/%d", base, i))
 	}
-	return l.program("dead", rig.Section{"delivery": rig.Section{"max_in_flight": s.inFlight}, "gateways": gateways})
+	return l.program(name, rig.Section{"delivery": rig.Section{"max_in_flight": s.inFlight}, "gateways": gateways})
 }
 
 func deadName(i int) string { return fmt.Sprint("dead-", i) }
@@ -191,13 +215,22 @@ func (s *dead) give(ctx context.Context, c *rig.Child, i int) error {
 
 // measure sends to the healthy gateway. What does not arrive soon after the end
 // is missing in the figures.
-func (s *dead) measure(ctx context.Context, c *rig.Child, healthy *desk) (*journal, error) {
+func (s *dead) measure(ctx context.Context, c *rig.Child, healthy *desk, into *healthyFigures) error {
 	j := healthy.open(s.rate * s.seconds)
 	if err := j.stream(ctx, c, "healthy", s.rate); err != nil {
-		return nil, err
+		return err
 	}
 	_ = j.arrive(ctx, rig.Patience) // how many are missing is a figure
-	return j, ctx.Err()
+	late := j.lateness()
+	if len(late) == 0 {
+		return errors.Join(errNothing, context.Cause(ctx))
+	}
+	into.p50 = append(into.p50, max(0, percentile(late, 0.50)))
+	into.p99 = append(into.p99, max(0, percentile(late, 0.99)))
+	into.latency = append(into.latency, percentile(j.latency(), 0.99))
+	into.sent += len(j.notes)
+	into.arrived += len(late)
+	return context.Cause(ctx)
 }
 
 // busy counts the dead gateways that have messages to send.

@@ -112,7 +112,7 @@ func TestScenarios(t *testing.T) {
 	}{
 		{"lateness", &lateness{rate: 20, seconds: 1, interval: 100 * time.Millisecond}, []string{"accepted to start, p99", "start of the retry, p99", "came early"}},
 		{"slow", &slow{messages: 100, rate: 50, seconds: 1, rounds: 1, delay: time.Second}, []string{"beside to alone"}},
-		{"dead", &dead{gateways: 10, messages: 2, deadRate: 10, rate: 20, seconds: 1, inFlight: 16, settle: time.Second}, []string{"reached the healthy", "p99 among", "anonymous RSS", "descriptors"}},
+		{"dead", &dead{gateways: 10, messages: 2, deadRate: 10, rate: 20, seconds: 1, rounds: 2, inFlight: 16, settle: time.Second}, []string{"reached the healthy", "p99 among", "anonymous RSS", "descriptors"}},
 		{"many", &many{gateways: 20, linger: 100 * time.Millisecond, limit: rig.Patience}, []string{"delivered", "declared", "once used"}},
 		{"backlog", &backlog{sizes: []int{500, 2000}, gateways: 2, seconds: 1}, []string{"while filling", "while delivering", "ready", "first due", "while filling", "while delivering", "ready", "first due", "2,000 above 500"}},
 		{"retention", &retention{messages: 500, gateways: 2, seconds: 1, keep: 500 * time.Millisecond}, []string{"of quiet"}},
