@@ -1,9 +1,12 @@
 package badger
 
 import (
+	"errors"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/postrider/postrider/data"
 )
@@ -59,8 +62,21 @@ func TestLoggedErrorIsAFailure(t *testing.T) {
 	if err := k.Err(); err != nil {
 		t.Errorf("after a warning Err() = %v", err)
 	}
+	const failed = "[Compactor: %d] LOG Compact FAILED with error: %+v: %+v"
+	badgerLog{k.Store}.Warningf(failed, 0, errors.New("there is a non-empty level 2 above base level 3"), nil)
+	if err := k.Err(); err != nil {
+		t.Errorf("after a merge that came too late Err() = %v", err)
+	}
 	badgerLog{k.Store}.Errorf("flush: %s", "input/output error")
 	badgerLog{k.Store}.Errorf("and again")
+	wantErr(t, "Apply", k.Apply(&data.Batch{Saves: []*data.Save{{Events: []data.NewEvent{{}}}}}), data.ErrStorage)
+}
+
+// TestFailedMergeIsAFailure takes a failed merge of tables for what it is, though
+// Badger only warns of it.
+func TestFailedMergeIsAFailure(t *testing.T) {
+	k := newKept(t)
+	badgerLog{k.Store}.Warningf("[Compactor: %d] LOG Compact FAILED with error: %+v: %+v", 1, unix.EIO, nil)
 	wantErr(t, "Apply", k.Apply(&data.Batch{Saves: []*data.Save{{Events: []data.NewEvent{{}}}}}), data.ErrStorage)
 }
 
