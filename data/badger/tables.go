@@ -26,15 +26,11 @@ func checkFiles(dir string, o badger.Options) error {
 	if err := dropEmptyLogs(dir); err != nil {
 		return err
 	}
-	f, err := os.Open(filepath.Join(dir, badger.ManifestFilename))
+	manifest, err := readManifest(dir, o)
 	if errors.Is(err, fs.ErrNotExist) {
 		return orphans(dir)
 	}
 	if err != nil {
-		return fmt.Errorf("check tables: %w", err)
-	}
-	manifest, _, err := badger.ReplayManifestFile(f, schema, o)
-	if err := errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("check tables: %w", err)
 	}
 	var buf []byte
