@@ -120,7 +120,8 @@ type Store struct {
 // Open opens the store, makes it if there is none, and brings it to a state as
 // if the process had never ended: attempts that were under way are settled as
 // unknown. The errors are [data.ErrInUse], [data.ErrDamaged],
-// [data.ErrNewerFormat], [data.ErrNoSpace], or of the file system.
+// [data.ErrNewerFormat], [data.ErrNoSpace], or of the file system. After a
+// [data.ErrStorage] the process must end: the store stays locked until then.
 func Open(o Options) (*Store, error) {
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
@@ -136,7 +137,12 @@ func Open(o Options) (*Store, error) {
 		stop:    make(chan struct{}),
 	}
 	if err := s.open(); err != nil {
-		return nil, fmt.Errorf("open store in %s: %w", o.Path, errors.Join(err, s.release()))
+		// To close Badger is to flush again what could not be flushed. Only the end of
+		// the process frees a store that has failed.
+		if s.Err() == nil {
+			err = errors.Join(err, s.release())
+		}
+		return nil, fmt.Errorf("open store in %s: %w", o.Path, err)
 	}
 	s.checkSpace()
 	s.watching.Go(s.watch)
