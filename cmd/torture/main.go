@@ -17,6 +17,7 @@
 //	gateways.go  outside APIs that note what arrives
 //	read.go      what is stored in the end
 //	secrets.go   canaries in the configuration, and who looks for them
+//	flushes.go   the program's flushes, each held until its fate is decided
 //	oracle.go    the promises, each as a check of what is known
 //
 // Each mode is in the file of its name.
@@ -36,6 +37,9 @@ import (
 )
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == tapCommand {
+		exitTapped()
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	err := execute(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
@@ -72,6 +76,8 @@ type named struct {
 func modes() []named {
 	return []named{
 		{"kill", "SIGKILL under mixed load, and again while it recovers", 500, 3 * time.Minute, &kill{}},
+		{"sync-kill", "SIGKILL at the k-th msync, k = 1 to 200", 200, 3 * time.Minute, &syncKill{}},
+		{"sync-error", "EIO from the k-th flush of any part of the store", 100, 3 * time.Minute, &syncError{}},
 	}
 }
 

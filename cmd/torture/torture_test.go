@@ -24,6 +24,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == tapCommand {
+		exitTapped()
+	}
 	code := m.Run()
 	if built.directory != "" {
 		_ = os.RemoveAll(built.directory)
