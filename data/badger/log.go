@@ -33,4 +33,4 @@ func (l badgerLog) Infof(format string, v ...any) {
 	l.s.options.Logger.Debug("storage engine", "says", fmt.Sprintf(format, v...))
 }
 
-func (badgerLog) Debugf(string, ...any) {}
+func (l badgerLog) Debugf(format string, v ...any) { l.s.merges.said(format, v...) }

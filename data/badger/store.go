@@ -100,6 +100,7 @@ type Store struct {
 
 	firstEvent atomic.Uint64 // id before which there is no event; for readers
 
+	merges *mergeGuard // nil until Badger is opened
 	// What merging goes by.
 	busy     atomic.Int64 // how long the writer was at work in all
 	garbage  atomic.Int64 // bytes deleted since the last merge, about
@@ -263,9 +264,11 @@ func (s *Store) openBadger() (err error) {
 			err = fmt.Errorf("badger: %v: %w", r, data.ErrDamaged)
 		}
 	}()
-	if err := checkFiles(dir, o); err != nil {
+	manifest, err := checkFiles(dir, o)
+	if err != nil {
 		return classify(err)
 	}
+	s.merges = watchMerges(filepath.Join(dir, badger.ManifestFilename), manifest)
 	db, err := badger.Open(o)
 	if err != nil {
 		return classify(err) // what it returns then cannot be closed
@@ -354,6 +357,9 @@ func (s *Store) release() error {
 	var errs []error
 	if s.db != nil {
 		errs = append(errs, s.db.Close())
+	}
+	if s.merges != nil {
+		s.merges.release()
 	}
 	if s.acked != nil {
 		errs = append(errs, s.acked.close())

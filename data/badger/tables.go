@@ -22,24 +22,25 @@ import (
 // it panic in a goroutine of its own, and it does not start on a log that a crash
 // left empty. A table is: blocks, index, size of the index, checksum of the
 // index, size of that checksum; a block ends with its checksum and its size.
-func checkFiles(dir string, o badger.Options) error {
+// It returns the manifest, an empty one if the store is new.
+func checkFiles(dir string, o badger.Options) (manifest badger.Manifest, err error) {
 	if err := dropEmptyLogs(dir); err != nil {
-		return err
+		return manifest, err
 	}
-	manifest, err := readManifest(dir, o)
+	manifest, err = readManifest(dir, o)
 	if errors.Is(err, fs.ErrNotExist) {
-		return orphans(dir)
+		return badger.Manifest{}, orphans(dir)
 	}
 	if err != nil {
-		return fmt.Errorf("check tables: %w", err)
+		return manifest, fmt.Errorf("check tables: %w", err)
 	}
 	var buf []byte
 	for id := range manifest.Tables {
 		if buf, err = checkTable(table.NewFilename(id, dir), buf); err != nil {
-			return fmt.Errorf("check tables: %w", err)
+			return manifest, fmt.Errorf("check tables: %w", err)
 		}
 	}
-	return nil
+	return manifest, nil
 }
 
 // orphans reports files that only a manifest can make sense of. Badger would take
