@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/postrider/postrider/cmd/internal/rig"
 )
 
 // limits are what a gateway was promised.
@@ -160,43 +162,10 @@ func violations(all []seen, promised limits) (found []string) {
 }
 
 // crowds lists where more came at once, or within a time, than the limits allow.
-func crowds(all []seen, promised limits) (found []string) {
-	starts := slices.Clone(all)
-	slices.SortFunc(starts, func(a, b seen) int { return a.at.Compare(b.at) })
-	if promised.concurrency > 0 {
-		if most := together(starts); most > promised.concurrency {
-			found = append(found, fmt.Sprintf("%d requests were under way at once, %d is the limit", most, promised.concurrency))
-		}
+func crowds(all []seen, promised limits) []string {
+	visits := make([]rig.Visit, len(all))
+	for i, s := range all {
+		visits[i] = rig.Visit{At: s.at, End: s.end}
 	}
-	if promised.rate == 0 {
-		return found
-	}
-	// The lane may save up a twentieth of a second, or one attempt. What is on the
-	// way when time stands still arrives together, which is as many as may be
-	// under way.
-	const window = time.Second
-	allowed := promised.rate*window.Seconds() + max(1, promised.rate/20) + float64(promised.concurrency)
-	from := 0
-	for to := range starts {
-		for starts[to].at.Sub(starts[from].at) >= window {
-			from++
-		}
-		if n := to - from + 1; float64(n) > allowed {
-			return append(found, fmt.Sprintf("%d requests came within %v, %.0f are the limit", n, window, allowed))
-		}
-	}
-	return found
-}
-
-// together is how many requests were under way at once, at most. One whose end
-// was not seen does not count beyond its start.
-func together(starts []seen) (most int) {
-	var ends []time.Time
-	for _, s := range starts {
-		ends = slices.DeleteFunc(ends, func(end time.Time) bool { return !end.After(s.at) })
-		if ends = append(ends, s.end); len(ends) > most {
-			most = len(ends)
-		}
-	}
-	return most
+	return rig.Crowds(visits, promised.concurrency, promised.rate)
 }

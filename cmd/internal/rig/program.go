@@ -9,6 +9,7 @@
 //	api.go       how it is asked
 //	process.go   what the system knows about a process and a directory; waiting
 //	gateways.go  outside APIs and ports on loopback
+//	crowd.go     what came to a gateway at once
 //	require.go   what a machine must have
 //	format.go    numbers for people
 package rig

@@ -133,3 +133,36 @@ func TestFormat(t *testing.T) {
 		}
 	}
 }
+
+// As many as the limits allow are no crowd, and one more is.
+func TestCrowds(t *testing.T) {
+	t.Parallel()
+	begin := time.Now()
+	visits := func(n int, apart, takes time.Duration) (all []Visit) {
+		for i := range n {
+			at := begin.Add(time.Duration(i) * apart)
+			all = append(all, Visit{at, at.Add(takes)})
+		}
+		return all
+	}
+	for _, c := range []struct {
+		what        string
+		visits      []Visit
+		concurrency int
+		rate        float64
+		want        int
+	}{
+		{"one after the other", visits(9, 10, 10), 1, 0, 0},
+		{"two at once", visits(9, 10, 11), 1, 0, 1},
+		{"without a limit", visits(9, 0, 10), 0, 0, 0},
+		{"end not seen", []Visit{{At: begin}, {At: begin.Add(1)}}, 1, 0, 0},
+		{"as many as the rate has", visits(14, 0, 0), 3, 10, 0},
+		{"more than the rate has", visits(15, 0, 0), 3, 10, 1},
+		{"more, over a second", visits(15, time.Second/13, 0), 3, 10, 0},
+		{"in any order", append(visits(3, time.Hour, 0), visits(8, 0, 0)...), 1, 5, 1},
+	} {
+		if got := Crowds(c.visits, c.concurrency, c.rate); len(got) != c.want {
+			t.Errorf("%s: Crowds(%d visits, %d, %v) = %q, want %d complaints", c.what, len(c.visits), c.concurrency, c.rate, got, c.want)
+		}
+	}
+}
