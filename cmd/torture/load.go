@@ -88,6 +88,8 @@ type load struct {
 	ledger *ledger
 	// patient clients take it that a program gives no answer though it runs.
 	patient bool
+	// patience is how long a client waits for an answer; 0 is [rig.Patience].
+	patience time.Duration
 
 	clients []*client
 	sent    map[string]*atomic.Int64 // messages by gateway
@@ -285,7 +287,7 @@ func (c *client) send(ctx context.Context, to *rig.Child, r *request) (answered 
 	if r.Key != "" {
 		headers = []string{"Idempotency-Key", r.Key}
 	}
-	a, askErr := to.Do(ctx, http.MethodPost, r.Path, r.body, headers...)
+	a, askErr := c.ask(ctx, to, r, headers)
 	var got reply
 	if askErr == nil {
 		got = c.read(r, a)
@@ -306,6 +308,17 @@ func (c *client) send(ctx context.Context, to *rig.Child, r *request) (answered 
 		_ = rig.Wait(ctx, 50*time.Millisecond) // then it is somebody else's turn
 	}
 	return true, nil
+}
+
+// ask sends a request and waits for the answer as long as the client's patience
+// lasts.
+func (c *client) ask(ctx context.Context, to *rig.Child, r *request, headers []string) (rig.Answer, error) {
+	if c.load.patience > 0 {
+		limited, cancel := context.WithTimeout(ctx, c.load.patience)
+		defer cancel()
+		ctx = limited
+	}
+	return to.Do(ctx, http.MethodPost, r.Path, r.body, headers...)
 }
 
 // read reads an answer, and finds fault with one that is not documented.

@@ -74,19 +74,25 @@ func TestAccountViolations(t *testing.T) {
 			r := a.Requests[0][0]
 			r.Replies[1].IDs, r.Replies[2].IDs = r.Replies[1].IDs[:1], r.Replies[2].IDs[:1]
 		}, "was acknowledged as [01], stored"},
-		"second answer":      {func(a *account) { a.Requests[0][0].Replies[2].IDs[1] = "06" }, "repeated with its key k"},
-		"route forgotten":    {func(a *account) { a.Messages, a.Arrivals = a.Messages[1:], a.Arrivals[1:] }, "has 0 messages, want 1"},
-		"routed elsewhere":   {func(a *account) { a.Messages[0].Gateway, a.Arrivals[0].Gateway = slowly, slowly }, "has 1 messages, want 1 as routed"},
-		"route of nothing":   {func(a *account) { a.Messages[0].Event = "09" }, "messages of event 09, which is not stored"},
-		"does not end":       {func(a *account) { a.Messages[1].State = "waiting" }, "is waiting after 3 of 3"},
-		"given up early":     {func(a *account) { a.Messages[1].State, a.Messages[1].Attempts = "failed", a.Messages[1].Attempts[:2] }, "is failed after 2 of 3"},
-		"never delivered":    {func(a *account) { a.Arrivals[0].Status = 500 }, "said 2xx: false"},
-		"never arrived":      {func(a *account) { a.Arrivals = a.Arrivals[1:] }, "said 2xx: false"},
-		"too many attempts":  {func(a *account) { a.promised.attempts = 2 }, "had 3 attempts, at most 2"},
-		"attempt missing":    {func(a *account) { a.Messages[1].Attempts[2].Number = 4 }, "attempt 4 at place 2"},
-		"attempt runs on":    {func(a *account) { a.Messages[1].Attempts[2].Duration = nil }, "attempt 3 has not ended"},
-		"recorded too early": {func(a *account) { a.Lives["05"][1].Began-- }, "by the program's own record attempt 2 began 999.999999ms"},
-		"not in the store":   {func(a *account) { a.Lives["05"] = a.Lives["05"][:2] }, "has 2 attempts in the store, and 3 by the API"},
+		"second answer":    {func(a *account) { a.Requests[0][0].Replies[2].IDs[1] = "06" }, "repeated with its key k"},
+		"route forgotten":  {func(a *account) { a.Messages, a.Arrivals = a.Messages[1:], a.Arrivals[1:] }, "has 0 messages, want 1"},
+		"routed elsewhere": {func(a *account) { a.Messages[0].Gateway, a.Arrivals[0].Gateway = slowly, slowly }, "has 1 messages, want 1 as routed"},
+		"route of nothing": {func(a *account) { a.Messages[0].Event = "09" }, "messages of event 09, which is not stored"},
+		"does not end":     {func(a *account) { a.Messages[1].State = "waiting" }, "is waiting after 3 of 3"},
+		"given up early":   {func(a *account) { a.Messages[1].State, a.Messages[1].Attempts = "failed", a.Messages[1].Attempts[:2] }, "is failed after 2 of 3"},
+		"never delivered":  {func(a *account) { a.Arrivals[0].Status = 500 }, "said 2xx to that one: false"},
+		"never arrived":    {func(a *account) { a.Arrivals = a.Arrivals[1:] }, "said 2xx to that one: false"},
+		"delivered before": {func(a *account) {
+			m := &a.Messages[1]
+			m.State, m.Attempts[2].Outcome = "delivered", "delivered"
+			a.Arrivals[2].Status = 200 // of the second attempt
+		}, "said 2xx to that one: false"},
+		"too many of its own": {func(a *account) { a.promised.own = map[string]int{well: 2} }, "had 3 attempts, at most 2"},
+		"too many attempts":   {func(a *account) { a.promised.attempts = 2 }, "had 3 attempts, at most 2"},
+		"attempt missing":     {func(a *account) { a.Messages[1].Attempts[2].Number = 4 }, "attempt 4 at place 2"},
+		"attempt runs on":     {func(a *account) { a.Messages[1].Attempts[2].Duration = nil }, "attempt 3 has not ended"},
+		"recorded too early":  {func(a *account) { a.Lives["05"][1].Began-- }, "by the program's own record attempt 2 began 999.999999ms"},
+		"not in the store":    {func(a *account) { a.Lives["05"] = a.Lives["05"][:2] }, "has 2 attempts in the store, and 3 by the API"},
 		"arrived too often": {func(a *account) {
 			again := a.Arrivals[0]
 			again.At += time.Minute

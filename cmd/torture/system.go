@@ -23,9 +23,14 @@ type system struct {
 	load     *load
 	secrets  *secrets
 
-	began time.Time
-	exits []exit
+	began  time.Time
+	exits  []exit
+	checks []check        // of promises that only this mode can break
+	own    map[string]int // attempts of gateways that have a number of their own
 }
+
+// check looks for a promise that was not kept.
+type check func(a *account, complain complainer)
 
 // exit is how a child ended.
 type exit struct {
@@ -126,7 +131,7 @@ func (s *system) finish(ctx context.Context, c *rig.Child) error {
 	if err := s.load.repeat(ctx, c); err != nil {
 		return err
 	}
-	a := &account{promised: promises{attempts: s.plan.Attempts, interval: s.plan.Interval}}
+	a := &account{promised: promises{attempts: s.plan.Attempts, own: s.own, interval: s.plan.Interval}}
 	err := awaitEnds(ctx, c, s.plan)
 	if err == nil {
 		a.Events, a.Messages, err = readAll(ctx, c)
@@ -158,7 +163,7 @@ func (s *system) judge(a *account) error {
 	}
 	s.secrets.logged(log)
 	a.Requests, a.Arrivals, a.Exits, a.Shown = s.load.requests(), s.gateways.all(), s.exits, s.secrets.seen()
-	found := a.violations()
+	found := a.violations(s.checks...)
 	for _, v := range found {
 		s.round.violate("%s", v)
 	}
