@@ -521,6 +521,34 @@ func TestWatch(t *testing.T) {
 	})
 }
 
+// A commit is hopeless when it was looked at for a minute. One that a standstill
+// of the process made old has only begun.
+func TestPatience(t *testing.T) {
+	old, next := time.Now().Add(-time.Hour), time.Now()
+	for _, c := range []struct {
+		about string
+		seen  []*time.Time // before
+		look  *time.Time
+		want  bool
+	}{
+		{"nothing runs", slices.Repeat([]*time.Time{nil}, 100), nil, false},
+		{"old at first sight", nil, &old, false},
+		{"old at second sight", []*time.Time{&old}, &old, false},
+		{"not quite a minute", slices.Repeat([]*time.Time{&old}, 59), &old, false},
+		{"a minute", slices.Repeat([]*time.Time{&old}, 60), &old, true},
+		{"another one", slices.Repeat([]*time.Time{&old}, 60), &next, false},
+		{"none in between", append(slices.Repeat([]*time.Time{&old}, 60), nil), &next, false},
+	} {
+		var p patience
+		for _, one := range c.seen {
+			p.over(one)
+		}
+		if got := p.over(c.look); got != c.want {
+			t.Errorf("%s: over() = %v after %d looks; want %v", c.about, got, len(c.seen), c.want)
+		}
+	}
+}
+
 func TestWatchOverTwice(t *testing.T) {
 	w := NewWatch()
 	w.Over(data.ErrStorage)

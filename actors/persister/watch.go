@@ -17,6 +17,9 @@ const (
 	deadAfter    = 60 * time.Second
 )
 
+// look is how often a commit is looked at.
+const look = time.Second
+
 var errStuck = errors.New("the disk did not finish a commit in a minute")
 
 // Watch knows how long the running commit has taken, and whether the persister
@@ -72,18 +75,37 @@ func (w *Watch) ended() error {
 // start looks at the commit each second and calls failed, once, when it is hopeless.
 func (w *Watch) start(failed func(error)) {
 	go func() {
-		tick := time.NewTicker(time.Second)
+		tick := time.NewTicker(look)
 		defer tick.Stop()
+		var p patience
 		for {
 			select {
 			case <-w.over:
 				return
 			case <-tick.C:
 			}
-			if w.took() >= deadAfter {
+			if p.over(w.began.Load()) {
 				failed(fmt.Errorf("%w: %w", data.ErrStorage, errStuck))
 				return
 			}
 		}
 	}()
+}
+
+// patience is how often one commit was looked at. Its age alone says nothing: a
+// process that stood still for an hour comes back to a commit that is an hour old
+// and had no time at all. Looks that were missed meanwhile are not made up for.
+type patience struct {
+	commit *time.Time // nil for none
+	looks  int        // at it, after the first
+}
+
+// over looks at the running commit, or nil, and reports whether it is hopeless.
+func (p *patience) over(running *time.Time) bool {
+	if running == nil || running != p.commit {
+		*p = patience{commit: running}
+		return false
+	}
+	p.looks++
+	return p.looks >= int(deadAfter/look)
 }
