@@ -49,6 +49,7 @@ type exchange struct {
 	in     *bufio.Reader // reads the exchange itself, which bounds and remembers the head
 	inHead bool          // until the head is complete
 	head   []byte        // what was read until then, maybe more than the head
+	broke  error         // that ended the reading of the head
 	whole  bool          // nothing is wrong with the connection so far
 }
 
@@ -122,7 +123,7 @@ func fits(f dialect.HeaderField) bool {
 // begin sends the request. That it could not be sent shows when the answer is
 // read: one who has hung up may have said why.
 func (x *exchange) begin(c *conn, body []byte, deadline time.Time) {
-	x.conn, x.inHead, x.whole, x.sent = c, true, true, nil
+	x.conn, x.inHead, x.broke, x.whole, x.sent = c, true, nil, true, nil
 	x.in.Reset(x)
 	_ = c.stream.SetDeadline(deadline)
 	if len(x.out)+len(body) <= maxInline {
@@ -148,10 +149,12 @@ func (x *exchange) Read(p []byte) (int, error) {
 	}
 	left := MaxHead - len(x.head)
 	if left == 0 {
-		return 0, errHeadTooLong
+		x.broke = errHeadTooLong
+		return 0, x.broke
 	}
 	n, err := x.conn.stream.Read(p[:min(len(p), left)])
 	x.head = append(x.head, p[:n]...)
+	x.broke = err
 	return n, err
 }
 
@@ -164,6 +167,11 @@ func (x *exchange) answer(deadline time.Time, bodyWait time.Duration) (dialect.A
 	}
 	if err != nil {
 		x.whole = false
+		// The parser takes what was read of a line for the line, and finds fault with
+		// that instead.
+		if x.broke != nil {
+			err = x.broke
+		}
 		return dialect.Answer{}, err
 	}
 	x.inHead = false
@@ -223,7 +231,7 @@ func (x *exchange) wait() {
 
 // release lets go of the connection, and of buffers that grew too large to keep.
 func (x *exchange) release() {
-	x.conn, x.sent, x.head = nil, nil, x.head[:0]
+	x.conn, x.sent, x.broke, x.head = nil, nil, nil, x.head[:0]
 	if cap(x.head) > maxInline {
 		x.head = nil
 	}
