@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"os"
 	"syscall"
 	"time"
 )
@@ -69,24 +70,55 @@ func Silent(ctx context.Context) (url string, err error) {
 	return "http://" + l.Addr().String(), nil
 }
 
-// Refusing returns the URL of a port where connections are refused. The port is
-// bound, so that nobody gets it meanwhile, and a connection to it cannot get it
-// for its own end and so meet itself.
+// Refusing returns the URL of a port where connections are refused.
 func Refusing(ctx context.Context) (url string, err error) {
+	p, err := Bind(ctx)
+	if err != nil {
+		return "", err
+	}
+	return "http://" + p.Address, nil
+}
+
+// Port is one that is bound, so that nobody gets it meanwhile, and where
+// connections are refused until somebody listens. A connection to it cannot get it
+// for its own end and so meet itself.
+type Port struct {
+	Address string
+	fd      int
+}
+
+// Bind binds a port. It is closed with ctx.
+func Bind(ctx context.Context) (*Port, error) {
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 	if err != nil {
-		return "", fmt.Errorf("open a socket: %w", err)
+		return nil, fmt.Errorf("open a socket: %w", err)
 	}
 	syscall.CloseOnExec(fd)
 	context.AfterFunc(ctx, func() { _ = syscall.Close(fd) })
 	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		return "", fmt.Errorf("bind a port: %w", err)
+		return nil, fmt.Errorf("bind a port: %w", err)
 	}
 	address, err := syscall.Getsockname(fd)
 	if err != nil {
-		return "", fmt.Errorf("read the port: %w", err)
+		return nil, fmt.Errorf("read the port: %w", err)
 	}
-	return fmt.Sprintf("http://127.0.0.1:%d", address.(*syscall.SockaddrInet4).Port), nil
+	return &Port{fmt.Sprintf("127.0.0.1:%d", address.(*syscall.SockaddrInet4).Port), fd}, nil
+}
+
+// Listen has connections accepted from now on. The listener is the caller's to
+// close.
+func (p *Port) Listen() (net.Listener, error) {
+	if err := syscall.Listen(p.fd, syscall.SOMAXCONN); err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	fd, err := syscall.Dup(p.fd)
+	if err != nil {
+		return nil, fmt.Errorf("copy a socket: %w", err)
+	}
+	syscall.CloseOnExec(fd)
+	f := os.NewFile(uintptr(fd), p.Address)
+	defer func() { _ = f.Close() }()
+	return net.FileListener(f)
 }
 
 // Certify makes a certificate for loopback that vouches for itself.
