@@ -75,6 +75,7 @@ func (g *gateways) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if r.Context().Err() != nil {
 		status = 0
+		g.lose(a)
 	}
 	g.leave(a, status)
 	if status == 0 {
@@ -85,26 +86,45 @@ func (g *gateways) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // enter notes what has come. The time is that before the body is read.
 func (g *gateways) enter(r *http.Request) *arrival {
-	a := &arrival{Gateway: r.URL.Path[1:], Message: r.Header.Get("Postrider-Message-Id"), At: time.Since(g.began)}
-	a.Number, _ = strconv.Atoi(r.Header.Get("Postrider-Attempt")) // 0 is a violation
-	a.Known = r.URL.Query().Get("token") == g.secrets.url && r.Header.Get("Authorization") == g.secrets.header && r.Header.Get("X-Token") == g.secrets.token
-	var body map[string]string
-	b, err := io.ReadAll(r.Body)
-	if err == nil && json.Unmarshal(b, &body) == nil && len(body) == 1 {
-		if text, ok := body["message"]; ok {
-			a.Text = digestOf(text)
-		}
-	}
-	if err != nil && r.Context().Err() != nil {
-		a.Text = cut
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.arrivals = append(g.arrivals, a)
+	a := g.announced(r)
+	a.Gateway = r.URL.Path[1:]
+	a.Known = a.Known && r.URL.Query().Get("token") == g.secrets.url
+	a.Text = textOf(r)
+	g.add(a)
 	return a
 }
 
-// cut marks an arrival whose body broke off, as it does when the program dies.
+// announced is what the head of a request says.
+func (g *gateways) announced(r *http.Request) *arrival {
+	a := &arrival{Message: r.Header.Get("Postrider-Message-Id"), At: time.Since(g.began)}
+	a.Number, _ = strconv.Atoi(r.Header.Get("Postrider-Attempt")) // 0 is a violation
+	a.Known = r.Header.Get("Authorization") == g.secrets.header && r.Header.Get("X-Token") == g.secrets.token
+	return a
+}
+
+// textOf reads the body of a request and returns what it says of its message.
+func textOf(r *http.Request) (text digest) {
+	var body map[string]string
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		return cut
+	}
+	if json.Unmarshal(b, &body) == nil && len(body) == 1 {
+		if said, ok := body["message"]; ok {
+			return digestOf(said)
+		}
+	}
+	return text
+}
+
+func (g *gateways) add(a *arrival) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.arrivals = append(g.arrivals, a)
+}
+
+// cut marks an arrival whose body broke off, as it does when the program dies or
+// gives up, or when the gateway did not read it.
 var cut = digestOf("a body that broke off")
 
 // draw decides what happens to a request.
@@ -134,10 +154,25 @@ func (g *gateways) draw(kind string) (status int, delay time.Duration) {
 	return http.StatusOK, 0
 }
 
-// leave notes that one ends now, with 0 for a connection that breaks.
+// heardLate is how much later a gateway may hear that it was given up on, and of
+// the request, when the machine is busy.
+const heardLate = 200 * time.Millisecond
+
+// lose notes that the program gave up on one some time ago.
+func (g *gateways) lose(a *arrival) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	a.End = max(a.At, min(time.Since(g.began), a.At+g.timeout)-heardLate)
+}
+
+// leave notes that one ends now, if it has not ended, with 0 for a connection that
+// breaks.
 func (g *gateways) leave(a *arrival, status int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if a.End != 0 {
+		return
+	}
 	a.End, a.Status = time.Since(g.began), status
 	if status == 0 {
 		// That the program has given up is heard of later.
