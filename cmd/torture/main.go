@@ -78,6 +78,7 @@ func modes() []named {
 		{"kill", "SIGKILL under mixed load, and again while it recovers", 500, 3 * time.Minute, &kill{}},
 		{"sync-kill", "SIGKILL at the k-th msync, k = 1 to 200", 200, 3 * time.Minute, &syncKill{}},
 		{"sync-error", "EIO from the k-th flush of any part of the store", 100, 3 * time.Minute, &syncError{}},
+		{"pause", "SIGSTOP at random phases, and SIGCONT", 50, 10 * time.Minute, &pause{}},
 	}
 }
 
