@@ -20,6 +20,10 @@
 //	flushes.go   the program's flushes, each held until its fate is decided
 //	oracle.go    the promises, each as a check of what is known
 //
+//	hostile.go       a gateway on a socket that misbehaves
+//	behaviours.go    all the ways in which it does, and what must come of each
+//	certificates.go  those of secure gateways, good and bad
+//
 // Each mode is in the file of its name.
 package main
 
@@ -78,6 +82,7 @@ func modes() []named {
 		{"kill", "SIGKILL under mixed load, and again while it recovers", 500, 3 * time.Minute, &kill{}},
 		{"sync-kill", "SIGKILL at the k-th msync, k = 1 to 200", 200, 3 * time.Minute, &syncKill{}},
 		{"sync-error", "EIO from the k-th flush of any part of the store", 100, 3 * time.Minute, &syncError{}},
+		{"gateway", "gateways that misbehave in every way, for ever and at first", 1, 15 * time.Minute, &gateway{}},
 		{"pause", "SIGSTOP at random phases, and SIGCONT", 50, 10 * time.Minute, &pause{}},
 	}
 }
