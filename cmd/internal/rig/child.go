@@ -114,6 +114,9 @@ func (c *Child) Listens() bool {
 	return c.URL != ""
 }
 
+// Key is the API key to present; "" for none.
+func (c *Child) Key() string { return c.program.Key }
+
 // Pid is the process of the program itself, also when another command runs it.
 func (c *Child) Pid() (int, error) {
 	pid := c.process.Pid
@@ -158,6 +161,22 @@ func (c *Child) Gone() bool {
 func (c *Child) Code() int {
 	<-c.ended
 	return c.exit.ExitCode()
+}
+
+// Signalled waits for the end and returns the signal that ended the process, or 0.
+func (c *Child) Signalled() syscall.Signal {
+	<-c.ended
+	if status, ok := c.exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return status.Signal()
+	}
+	return 0
+}
+
+// CPU waits for the end and returns the time that the process worked. It says how
+// far a start got, however busy the machine was.
+func (c *Child) CPU() time.Duration {
+	<-c.ended
+	return c.exit.UserTime() + c.exit.SystemTime()
 }
 
 // Said is the end of what the process has written.
