@@ -142,7 +142,7 @@ func (s *session) one(ctx context.Context, number int) {
 // round makes a round. Two rounds have nothing in common.
 func (s *session) round(number int) (*round, error) {
 	luck := rand.New(rand.NewPCG(s.seed, uint64(number)))
-	r := &round{number: number, seed: luck.Uint64(), rand: luck, binary: s.binary, counts: map[string]int64{}}
+	r := &round{number: number, seed: luck.Uint64(), rand: luck, binary: s.binary, counts: map[string]int64{}, peaks: map[string]int64{}}
 	r.log = func(text string) { s.say("round %d: %s", number, text) }
 	dir, err := os.MkdirTemp(s.dir, fmt.Sprintf("postrider-%s-%d-", s.name, number))
 	if err != nil {
@@ -177,6 +177,7 @@ type round struct {
 	mu       sync.Mutex // guards what follows
 	broken   []string
 	counts   map[string]int64
+	peaks    map[string]int64
 	children []*rig.Child
 }
 
@@ -213,6 +214,13 @@ func (r *round) count(what string, n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.counts[what] += int64(n)
+}
+
+// peak is a line of the table of which the largest counts, over all rounds.
+func (r *round) peak(what string, n int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.peaks[what] = max(r.peaks[what], n)
 }
 
 // own has the round wait for a child that ends with its context.

@@ -39,6 +39,9 @@ func (t *tally) add(r *round, found []string, err error) {
 	for what, n := range r.counts {
 		t.counts[what] += n
 	}
+	for what, n := range r.peaks {
+		t.counts[what] = max(t.counts[what], n)
+	}
 }
 
 // bound is how often a round may still fail when none did: with 95 % certainty
