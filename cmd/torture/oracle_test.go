@@ -46,6 +46,14 @@ func soundAccount() *account {
 	}
 }
 
+// cutOff has the first attempt of the second message given up by the program when
+// the gateway had not taken it in yet, which it did later.
+func cutOff(a *account) {
+	a.Messages[1].Attempts[0].Outcome, a.Messages[1].Attempts[0].BeganAt = "unknown", a.began
+	a.Arrivals[1].At += 200 * time.Millisecond
+	a.Arrivals[1].End += 200 * time.Millisecond
+}
+
 // The comparison is worth what it finds: for each check there is an account that
 // only this check finds fault with.
 func TestAccountViolations(t *testing.T) {
@@ -101,6 +109,7 @@ func TestAccountViolations(t *testing.T) {
 		"attempt repeated":   {func(a *account) { a.Arrivals[2].Number = 1 }, "arrived as attempt 1 after 1"},
 		"no number":          {func(a *account) { a.Arrivals[0].Number = 0 }, "arrived as attempt 0 after 0"},
 		"came too early":     {func(a *account) { a.Arrivals[2].At -= tolerance + 1 }, "after the end of attempt 1, want 1s"},
+		"cut off, too early": {func(a *account) { cutOff(a); a.Arrivals[2].At = 950 * time.Millisecond }, "940ms after the end of attempt 1, want 1s"},
 		"other text":         {func(a *account) { a.Arrivals[1].Text = digestOf("ho") }, "did not arrive at well as it is stored"},
 		"other gateway":      {func(a *account) { a.Arrivals[1].Gateway = slowly }, "for well arrived at slow"},
 		"no such message":    {func(a *account) { a.Arrivals[0].Message = "99" }, "message 99 arrived 1 times and is not stored"},
@@ -127,7 +136,12 @@ func TestAccountViolations(t *testing.T) {
 func TestAccountTolerances(t *testing.T) {
 	t.Parallel()
 	for name, allow := range map[string]func(a *account){
-		"heard late of an end":      func(a *account) { a.Arrivals[2].At -= tolerance },
+		"heard late of an end":  func(a *account) { a.Arrivals[2].At -= tolerance },
+		"cut off, arrived late": cutOff,
+		"given up, arrived late": func(a *account) {
+			cutOff(a)
+			a.Messages[1].Attempts[0].Outcome, a.Messages[1].Attempts[0].Cause = "temporary", "timeout"
+		},
 		"body broke off":            func(a *account) { a.Arrivals[2].Text = cut },
 		"no answer, nothing stored": func(a *account) { a.Events = a.Events[:3] },
 	} {

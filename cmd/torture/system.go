@@ -131,7 +131,7 @@ func (s *system) finish(ctx context.Context, c *rig.Child) error {
 	if err := s.load.repeat(ctx, c); err != nil {
 		return err
 	}
-	a := &account{promised: promises{attempts: s.plan.Attempts, own: s.own, interval: s.plan.Interval}}
+	a := &account{began: s.began, promised: promises{attempts: s.plan.Attempts, own: s.own, interval: s.plan.Interval}}
 	err := awaitEnds(ctx, c, s.plan)
 	if err == nil {
 		a.Events, a.Messages, err = readAll(ctx, c)
