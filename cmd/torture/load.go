@@ -40,6 +40,7 @@ type request struct {
 
 	number int // among those of its client
 	body   []byte
+	by     *client
 }
 
 // reply is what came of sending a request once.
@@ -92,6 +93,8 @@ type load struct {
 	patience time.Duration
 
 	clients []*client
+	mu      sync.Mutex // guards guests
+	guests  []*client
 	sent    map[string]*atomic.Int64 // messages by gateway
 }
 
@@ -140,10 +143,55 @@ func (l *load) each(do func(*client) error) error {
 
 // requests are what the clients sent, by client and in the order of sending.
 func (l *load) requests() (all [][]*request) {
-	for _, one := range l.clients {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, one := range slices.Concat(l.clients, l.guests) {
 		all = append(all, one.done)
 	}
 	return all
+}
+
+// extra returns a client that a mode sends with in ways of its own. Its requests
+// count like those of the others.
+func (l *load) extra() *client {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	number := len(l.clients) + len(l.guests)
+	l.guests = append(l.guests, &client{load: l, number: number, luck: l.round.source(1000 + number)})
+	return l.guests[len(l.guests)-1]
+}
+
+// event makes a request of one event and counts it as sent. What came of it is
+// for the caller to note.
+func (c *client) event(text string) *request {
+	r := c.mark(text)
+	r.body = quoted(eventOf(r, 0))
+	return r
+}
+
+// events makes a request of an array of them.
+func (c *client) events(texts ...string) *request {
+	r := c.mark(texts...)
+	all := make([]map[string]string, len(texts))
+	for i := range all {
+		all[i] = eventOf(r, i)
+	}
+	r.body = quoted(all)
+	return r
+}
+
+// mark makes the texts nobody else's.
+func (c *client) mark(texts ...string) *request {
+	r := &request{Path: eventPath, Kind: plainType, number: len(c.done), by: c}
+	for i, text := range texts {
+		r.Payloads = append(r.Payloads, fmt.Sprintf("%s c%d r%d i%d %s", marker(c.load.round), c.number, r.number, i, text))
+	}
+	c.done = append(c.done, r)
+	return r
+}
+
+func eventOf(r *request, i int) map[string]string {
+	return map[string]string{"event_type": r.Kind, "event_payload": r.Payloads[i]}
 }
 
 // client sends one request after the other.
@@ -217,7 +265,7 @@ func (c *client) any() *request {
 // next makes a request.
 func (c *client) next() *request {
 	p, luck := c.load.plan, c.luck
-	r := &request{Path: eventPath, Kind: plainType, number: len(c.done)}
+	r := &request{Path: eventPath, Kind: plainType, number: len(c.done), by: c}
 	if luck.Float64() < p.Keyed {
 		r.Key = fmt.Sprintf("key-%d-%d", c.number, len(c.done))
 	}
