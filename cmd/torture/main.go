@@ -19,6 +19,8 @@
 //	secrets.go   canaries in the configuration, and who looks for them
 //	flushes.go   the program's flushes, each held until its fate is decided
 //	oracle.go    the promises, each as a check of what is known
+//	wire.go      connections on which bytes are written as they are
+//	choice.go    a flag that is one of some words
 //
 //	hostile.go       a gateway on a socket that misbehaves
 //	behaviours.go    all the ways in which it does, and what must come of each
@@ -84,6 +86,7 @@ func modes() []named {
 		{"sync-error", "EIO from the k-th flush of any part of the store", 100, 3 * time.Minute, &syncError{}},
 		{"gateway", "gateways that misbehave in every way, for ever and at first", 1, 15 * time.Minute, &gateway{}},
 		{"pause", "SIGSTOP at random phases, and SIGCONT", 50, 10 * time.Minute, &pause{}},
+		{"start", "two programs for one directory; asked to end at any moment, and twice", 300, 3 * time.Minute, &start{}},
 	}
 }
 
