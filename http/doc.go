@@ -73,7 +73,7 @@
 //	429  the backlog of a gateway is full; Retry-After
 //	431  the head of the request is too large
 //	500  a bug; the log has it
-//	503  stopping, no space, overloaded, or the store did not answer; Retry-After
+//	503  stopping, no space, overloaded (by writes, or by lists asked for at once), or the store did not answer; Retry-After
 //
 // A list of errors names each place by JSON pointer or parameter, and a code:
 // required, null, type, unknown_field, empty_array, too_many, unknown_gateway;

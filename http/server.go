@@ -21,6 +21,7 @@ type Server struct {
 	app      *fiber.App
 	router   fasthttp.RequestHandler
 	inFlight inFlight
+	turns    turns // of lists
 
 	draining atomic.Bool // set by Shutdown, read by /readyz
 	mu       sync.Mutex  // guards ln: Serve and Shutdown may meet
@@ -32,7 +33,7 @@ func New(o Options) (*Server, error) {
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("make the HTTP server: %w", err)
 	}
-	s := &Server{opts: o.withDefaults(), keys: newKeyring(o.Keys)}
+	s := &Server{opts: o.withDefaults(), keys: newKeyring(o.Keys), turns: newTurns()}
 	s.app = fiber.New(fiber.Config{
 		AppName:               "postrider",
 		BodyLimit:             s.opts.BodyLimit,
@@ -65,14 +66,14 @@ func (s *Server) routes() {
 	s.app.Post("/event", s.postEvent)
 	s.app.Post("/send_message", s.postMessage)
 
-	s.app.Get("/api/v1/events", s.listEvents)
+	s.app.Get("/api/v1/events", s.inTurn(s.listEvents))
 	s.app.Get("/api/v1/events/:id", s.showEvent)
-	s.app.Get("/api/v1/messages", s.listMessages)
+	s.app.Get("/api/v1/messages", s.inTurn(s.listMessages))
 	s.app.Get("/api/v1/messages/:id", s.showMessage)
 	s.app.Post("/api/v1/messages/:id/cancel", s.cancelMessage)
 	s.app.Post("/api/v1/messages/:id/resend", s.resendMessage)
 	s.app.Post("/api/v1/messages/resend", s.resendMessages)
-	s.app.Get("/api/v1/gateways", s.listGateways)
+	s.app.Get("/api/v1/gateways", s.inTurn(s.listGateways))
 	s.app.Get("/api/v1/gateways/:name", s.showGateway)
 	s.app.Post("/api/v1/gateways/:name/pause", s.pauseGateway(true))
 	s.app.Post("/api/v1/gateways/:name/resume", s.pauseGateway(false))
