@@ -20,13 +20,17 @@
 //	flushes.go   the program's flushes, each held until its fate is decided
 //	oracle.go    the promises, each as a check of what is known
 //	wire.go      connections on which bytes are written as they are
+//	pulse.go     how soon /healthz is answered, meanwhile
+//	machine.go   how busy others keep the processors
+//	forge.go     bad requests, each with the answer that it must get
 //	choice.go    a flag that is one of some words
 //
 //	hostile.go       a gateway on a socket that misbehaves
 //	behaviours.go    all the ways in which it does, and what must come of each
 //	certificates.go  those of secure gateways, good and bad
 //
-// Each mode is in the file of its name.
+// Each mode is in the file of its name, the attacks of intake in files that begin
+// with it.
 package main
 
 import (
@@ -87,6 +91,7 @@ func modes() []named {
 		{"gateway", "gateways that misbehave in every way, for ever and at first", 1, 15 * time.Minute, &gateway{}},
 		{"pause", "SIGSTOP at random phases, and SIGCONT", 50, 10 * time.Minute, &pause{}},
 		{"start", "two programs for one directory; asked to end at any moment, and twice", 300, 3 * time.Minute, &start{}},
+		{"intake", "the hostile client: slow, too much, cut short, misread, malformed", 1, 15 * time.Minute, &intake{}},
 	}
 }
 
