@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -178,6 +179,19 @@ func (g *gateways) leave(a *arrival, status int) {
 		// That the program has given up is heard of later.
 		a.End = min(a.End, a.At+g.timeout)
 	}
+}
+
+// take returns the arrivals that have ended, and forgets them.
+func (g *gateways) take() (ended []arrival) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.arrivals = slices.DeleteFunc(g.arrivals, func(a *arrival) bool {
+		if a.End > 0 {
+			ended = append(ended, *a)
+		}
+		return a.End > 0
+	})
+	return ended
 }
 
 // all returns copies, in the order in which they came. Those that have not ended

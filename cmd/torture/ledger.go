@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -27,20 +28,31 @@ type note struct {
 
 // ledger is the clients' notes on disk. Any goroutine may write.
 type ledger struct {
-	mu      sync.Mutex // guards the file and written
+	path string
+	// most is how large the file may grow. Then it becomes the older one of two, and
+	// what was that is forgotten; 0 is no limit.
+	most int64
+
+	mu      sync.Mutex // guards the file, written and size
 	file    *os.File
 	written int
+	size    int64
 
 	syncing sync.Mutex // held during a flush; guards flushed
 	flushed int
 }
 
 func openLedger(directory string) (*ledger, error) {
-	f, err := os.OpenFile(filepath.Join(directory, "ledger.jsonl"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("open the ledger: %w", err)
+	l := &ledger{path: filepath.Join(directory, "ledger.jsonl")}
+	return l, l.open()
+}
+
+func (l *ledger) open() (err error) {
+	if l.file, err = os.OpenFile(l.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
+		return fmt.Errorf("open the ledger: %w", err)
 	}
-	return &ledger{file: f}, nil
+	l.size = 0
+	return nil
 }
 
 // write appends a note.
@@ -55,6 +67,7 @@ func (l *ledger) write(n note) (place int, err error) {
 		return 0, fmt.Errorf("write the ledger: %w", err)
 	}
 	l.written++
+	l.size += int64(len(b)) + 1
 	return l.written, nil
 }
 
@@ -72,7 +85,21 @@ func (l *ledger) flush(place int) error {
 		return fmt.Errorf("flush the ledger: %w", err)
 	}
 	l.flushed = written
-	return nil
+	return l.turn()
+}
+
+// turn begins a new file when this one is large enough. Nobody else flushes.
+func (l *ledger) turn() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.most == 0 || l.size < l.most {
+		return nil
+	}
+	if err := errors.Join(l.file.Sync(), l.file.Close(), os.Rename(l.path, l.path+".old")); err != nil {
+		return fmt.Errorf("begin another ledger: %w", err)
+	}
+	l.flushed = l.written
+	return l.open()
 }
 
 func (l *ledger) close() error { return l.file.Close() }

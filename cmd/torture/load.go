@@ -91,11 +91,16 @@ type load struct {
 	patient bool
 	// patience is how long a client waits for an answer; 0 is [rig.Patience].
 	patience time.Duration
+	// follower is told at once what clients send and are told, if there is one. Then
+	// they keep only their newest requests.
+	follower *follower
 
 	clients []*client
-	mu      sync.Mutex // guards guests
-	guests  []*client
 	sent    map[string]*atomic.Int64 // messages by gateway
+
+	mu     sync.Mutex // guards what follows
+	guests []*client
+	next   time.Time // when the last request is due that a client waits to send
 }
 
 func newLoad(r *round, p plan, began time.Time) (*load, error) {
@@ -139,6 +144,21 @@ func (l *load) each(do func(*client) error) error {
 	}
 	working.Wait()
 	return errors.Join(errs...)
+}
+
+// rest is how long a client waits before a request.
+func (l *load) rest(luck *rand.Rand) time.Duration {
+	if l.plan.PerSecond == 0 {
+		return time.Duration(luck.ExpFloat64() * float64(l.plan.Pause))
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	if l.next.Before(now.Add(-time.Second)) {
+		l.next = now // what was missed while the program was down is not made up for
+	}
+	l.next = l.next.Add(time.Duration(luck.ExpFloat64() / l.plan.PerSecond * float64(time.Second)))
+	return l.next.Sub(now)
 }
 
 // requests are what the clients sent, by client and in the order of sending.
@@ -199,8 +219,12 @@ type client struct {
 	load   *load
 	number int
 	luck   *rand.Rand
-	done   []*request
+	made   int        // requests
+	done   []*request // those that were sent at least once
 }
+
+// mostKept is how many requests a client keeps when they are followed.
+const mostKept = 64
 
 // work sends until a request has no answer. What had none in the program's last
 // life and has a key is sent again first, so that acknowledgements stay in order.
@@ -209,7 +233,7 @@ func (c *client) work(ctx context.Context, to *rig.Child) error {
 		return err
 	}
 	for range c.load.plan.Requests {
-		if rig.Wait(ctx, time.Duration(c.luck.ExpFloat64()*float64(c.load.plan.Pause))) != nil {
+		if rig.Wait(ctx, c.load.rest(c.luck)) != nil {
 			return nil
 		}
 		r := c.next()
@@ -219,13 +243,23 @@ func (c *client) work(ctx context.Context, to *rig.Child) error {
 			}
 		}
 		if r.Replies == nil {
-			c.done = append(c.done, r)
+			c.keep(r)
 		}
 		if answered, err := c.send(ctx, to, r); !answered || err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// keep enters a request that is about to be sent for the first time.
+func (c *client) keep(r *request) {
+	c.made++
+	c.done = append(c.done, r)
+	if f := c.load.follower; f != nil {
+		f.sending(c.number, r)
+		c.done = slices.Delete(c.done, 0, max(0, len(c.done)-mostKept))
+	}
 }
 
 // mostRefusals is how often a request is repeated that is refused for now.
@@ -265,9 +299,9 @@ func (c *client) any() *request {
 // next makes a request.
 func (c *client) next() *request {
 	p, luck := c.load.plan, c.luck
-	r := &request{Path: eventPath, Kind: plainType, number: len(c.done), by: c}
+	r := &request{Path: eventPath, Kind: plainType, number: c.made, by: c}
 	if luck.Float64() < p.Keyed {
-		r.Key = fmt.Sprintf("key-%d-%d", c.number, len(c.done))
+		r.Key = fmt.Sprintf("key-%d-%d", c.number, c.made)
 	}
 	if luck.Float64() >= p.Events {
 		r.Path, r.Kind, r.Payloads = messagePath, c.gateway(), []string{c.text(0)}
@@ -295,7 +329,8 @@ func (c *client) next() *request {
 
 // gateway draws one, within the budgets.
 func (c *client) gateway() string {
-	kind := kinds()[c.luck.IntN(len(kinds()))]
+	all := c.load.plan.Gateways
+	kind := all[c.luck.IntN(len(all))]
 	if budget, limited := c.load.plan.Budget[kind]; limited && c.load.sent[kind].Add(1) > int64(budget) {
 		return well
 	}
@@ -309,7 +344,7 @@ func (c *client) text(i int) string {
 	if c.luck.IntN(30) == 0 {
 		size += c.luck.IntN(c.load.plan.Largest)
 	}
-	return fmt.Sprintf("%s c%d r%d i%d \"\\ \x00é漢👍 %s", marker(c.load.round), c.number, len(c.done), i, strings.Repeat(string(rune('a'+c.luck.IntN(26))), size))
+	return fmt.Sprintf("%s c%d r%d i%d \"\\ \x00é漢👍 %s", marker(c.load.round), c.number, c.made, i, strings.Repeat(string(rune('a'+c.luck.IntN(26))), size))
 }
 
 // marker is what every text of a round begins with.
@@ -342,6 +377,9 @@ func (c *client) send(ctx context.Context, to *rig.Child, r *request) (answered 
 	}
 	got.Sent, got.Ended = n.Since, time.Since(c.load.began)
 	r.Replies = append(r.Replies, got)
+	if f := c.load.follower; f != nil {
+		f.answered(c.number, r)
+	}
 	n.Status, n.Problem, n.IDs = got.Status, got.Problem, got.IDs
 	if got.unknown() {
 		if askErr != nil {

@@ -24,6 +24,10 @@
 //	machine.go   how busy others keep the processors
 //	forge.go     bad requests, each with the answer that it must get
 //	choice.go    a flag that is one of some words
+//	follow.go    the same promises for a round of hours, while it runs: what clients know
+//	sweep.go     and what the lists and the gateways say
+//	gauge.go     what the program takes over time
+//	trouble.go   operators, bad clients, a gateway that comes and goes
 //
 //	hostile.go       a gateway on a socket that misbehaves
 //	behaviours.go    all the ways in which it does, and what must come of each
@@ -92,6 +96,7 @@ func modes() []named {
 		{"pause", "SIGSTOP at random phases, and SIGCONT", 50, 10 * time.Minute, &pause{}},
 		{"start", "two programs for one directory; asked to end at any moment, and twice", 300, 3 * time.Minute, &start{}},
 		{"intake", "the hostile client: slow, too much, cut short, misread, malformed", 1, 15 * time.Minute, &intake{}},
+		{"soak", "hours of load, faults and kills, in which nothing may be lost or grow", 1, 48 * time.Hour, &soak{}},
 	}
 }
 

@@ -199,6 +199,7 @@ func (a *account) checkLives(complain complainer) {
 		delete(arrivals, m.ID)
 		slices.SortStableFunc(seen, func(x, y arrival) int { return int(x.At - y.At) })
 		a.checkRecord(complain, m)
+		a.checkGaps(complain, m)
 		a.checkSeen(complain, m, seen)
 		a.checkEnd(complain, m, seen)
 	}
@@ -223,6 +224,10 @@ func (a *account) checkRecord(complain complainer, m rig.Message) {
 			complain("message %s: attempt %d has not ended", m.ID, one.Number)
 		}
 	}
+}
+
+// checkGaps looks at the times between the attempts as the program has them.
+func (a *account) checkGaps(complain complainer, m rig.Message) {
 	lives := a.Lives[m.ID]
 	if len(lives) != len(m.Attempts) {
 		complain("message %s has %d attempts in the store, and %d by the API", m.ID, len(lives), len(m.Attempts))

@@ -21,15 +21,17 @@ type plan struct {
 	Keys        bool // the API asks for a key
 	Debug       bool // log all there is
 
-	Clients  int
-	Pause    time.Duration  // of a client between two requests, on average
-	Requests int            // of one client in one life of the program, at most
-	Keyed    float64        // share of requests with an Idempotency-Key
-	Events   float64        // share of requests that are events; the others are messages
-	Arrays   float64        // share of those that are arrays
-	Routed   float64        // share of events that a route takes
-	Largest  int            // bytes of the longest texts
-	Budget   map[string]int // messages for a gateway, after which the one that is well gets them
+	Clients   int
+	Pause     time.Duration  // of a client between two requests, on average
+	PerSecond float64        // requests of all clients together, whatever Pause says; 0 is no pace
+	Requests  int            // of one client in one life of the program, at most
+	Keyed     float64        // share of requests with an Idempotency-Key
+	Events    float64        // share of requests that are events; the others are messages
+	Arrays    float64        // share of those that are arrays
+	Routed    float64        // share of events that a route takes
+	Largest   int            // bytes of the longest texts
+	Gateways  []string       // that messages are for, one as often as another
+	Budget    map[string]int // messages for a gateway, after which the one that is well gets them
 }
 
 // draw draws a plan. What is drawn keeps a round at a few seconds.
@@ -53,6 +55,7 @@ func draw(luck *rand.Rand) plan {
 		Arrays:      luck.Float64() / 2,
 		Routed:      luck.Float64() / 4,
 		Largest:     []int{1500, 5_000, 50_000}[luck.IntN(3)],
+		Gateways:    kinds(),
 	}
 	if luck.IntN(3) == 0 {
 		p.Rate = float64(100 + luck.IntN(200))

@@ -223,6 +223,13 @@ func (r *round) peak(what string, n int64) {
 	r.peaks[what] = max(r.peaks[what], n)
 }
 
+// counted is how much was counted so far.
+func (r *round) counted(what string) int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.counts[what]
+}
+
 // own has the round wait for a child that ends with its context.
 func (r *round) own(c *rig.Child) {
 	r.mu.Lock()

@@ -157,6 +157,7 @@ type Message struct {
 	Text     string `json:"message"`
 	State    string
 	Event    string // that a route made it of; "" for none
+	ResendOf string `json:"resend_of"` // the dead letter that it was; "" for none
 	Attempts []Attempt
 }
 
@@ -177,27 +178,38 @@ func (m Message) Ended() bool {
 
 // Events reads all events, in the order of the list.
 func (c *Child) Events(ctx context.Context) (all []Event, err error) {
-	err = c.pages(ctx, "/api/v1/events", func(p page) { all = append(all, p.Events...) })
+	err = c.pages(ctx, EventList, func(p Page) { all = append(all, p.Events...) })
 	return all, err
 }
 
 // Messages reads all messages, in the order of the list.
 func (c *Child) Messages(ctx context.Context) (all []Message, err error) {
-	err = c.pages(ctx, "/api/v1/messages", func(p page) { all = append(all, p.Messages...) })
+	err = c.pages(ctx, MessageList, func(p Page) { all = append(all, p.Messages...) })
 	return all, err
 }
 
-// page is one page of either list.
-type page struct {
+// The lists of all events and of all messages.
+const (
+	EventList   = "/api/v1/events"
+	MessageList = "/api/v1/messages"
+)
+
+// Page is one page of either list.
+type Page struct {
 	Events   []Event
 	Messages []Message
-	Next     *string
+	Next     *string // nil for the last one
 }
 
-func (c *Child) pages(ctx context.Context, path string, take func(page)) error {
+// Page reads the page of a list that follows a cursor; "" is the beginning.
+func (c *Child) Page(ctx context.Context, list, after string) (p Page, err error) {
+	return p, c.Get(ctx, list+"?limit=1000&after="+after, &p)
+}
+
+func (c *Child) pages(ctx context.Context, list string, take func(Page)) error {
 	for after := ""; ; {
-		var p page
-		if err := c.Get(ctx, path+"?limit=1000&after="+after, &p); err != nil {
+		p, err := c.Page(ctx, list, after)
+		if err != nil {
 			return err
 		}
 		take(p)
