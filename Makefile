@@ -11,7 +11,7 @@ FUZZTIME  ?= 20s
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: build ## Build and run the demonstration (config/postrider.yaml)
@@ -47,8 +47,13 @@ scenario: build ## Measure the figures of ARCHITECTURE.md, all or NAME=dead (an 
 	$(GO) run ./cmd/scenario $(or $(NAME),all)
 
 .PHONY: torture
-torture: build ## Break the program and look for what is lost: a short pass that needs no root
-	$(GO) run ./cmd/torture kill --rounds 10 --parallel 2
+torture: build ## Break the program and look for what is lost: a short pass that needs no root (four minutes)
+	$(GO) run ./cmd/torture all --pass short
+
+.PHONY: torture-long
+torture-long: build ## The long pass, noted in var/torture.jsonl; as root also with file systems of its own (two hours)
+	@mkdir -p var
+	$(GO) run ./cmd/torture all --pass long --journal var/torture.jsonl
 
 .PHONY: bench
 bench: ## Run the benchmarks

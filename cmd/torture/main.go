@@ -10,6 +10,8 @@
 //
 //	rounds.go    runs rounds of a mode, and what a round has
 //	tally.go     what they came to: a table, and a line of a journal
+//	passes.go    which rounds of which modes belong together
+//	publish.go   journals as a table for people
 //	plan.go      what is drawn for a round: limits of the program, kinds of load
 //	system.go    the program with its gateways and clients, from the first start to the verdict
 //	load.go      clients that send, repeat, and note what they were told
@@ -127,6 +129,7 @@ func execute(ctx context.Context, args []string, out, errs io.Writer) error {
 		m.flags(c.Flags())
 		root.AddCommand(c)
 	}
+	root.AddCommand(passCommand(&o), ledgerCommand())
 	root.SetArgs(args)
 	root.SetOut(out)
 	root.SetErr(errs)

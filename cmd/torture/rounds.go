@@ -33,24 +33,33 @@ type options struct {
 
 // run runs the rounds of a mode.
 func run(ctx context.Context, m named, o options, flags *pflag.FlagSet) error {
+	_, err := conduct(ctx, m, o, flags)
+	return err
+}
+
+// conduct is run that also says what it came to, as a line of a table.
+func conduct(ctx context.Context, m named, o options, flags *pflag.FlagSet) (line, error) {
+	l := line{mode: m.name, options: changed(flags)}
 	if o.parallel < 1 || m.rounds < 1 {
-		return errors.New("--parallel, --rounds: expected more than 0")
+		return l, errors.New("--parallel, --rounds: expected more than 0")
 	}
 	path, version, err := rig.Find(ctx, o.binary)
 	if err != nil {
-		return err
+		return l, err
 	}
-	s := &session{named: m, options: o, began: time.Now(), version: version, flags: changed(flags)}
+	s := &session{named: m, options: o, began: time.Now(), version: version, flags: l.options}
 	s.binary = path
 	if r, ok := m.mode.(requirer); ok {
-		if err := r.require(); err != nil {
-			_, err = fmt.Fprintf(o.out, "%s: SKIPPED: %v\n", m.name, err)
-			return err
+		if l.skipped = r.require(); l.skipped != nil {
+			_, err = fmt.Fprintf(o.out, "%s: SKIPPED: %v\n", m.name, l.skipped)
+			return l, err
 		}
 	}
 	s.say("%s: %s; --seed %d", m.name, m.short, o.seed)
 	s.all(ctx)
-	return errors.Join(s.finish(), context.Cause(ctx))
+	err = errors.Join(s.finish(), context.Cause(ctx))
+	l.tally, l.took = s.tally, time.Since(s.began)
+	return l, err
 }
 
 // changed returns the options of a mode that are not at their defaults, as they
