@@ -341,7 +341,7 @@ func (c *client) gateway() string {
 // long to be stored with the message. Its beginning is nobody else's.
 func (c *client) text(i int) string {
 	size := c.luck.IntN(200)
-	if c.luck.IntN(30) == 0 {
+	if c.luck.Float64() < c.load.plan.Long {
 		size += c.luck.IntN(c.load.plan.Largest)
 	}
 	return fmt.Sprintf("%s c%d r%d i%d \"\\ \x00é漢👍 %s", marker(c.load.round), c.number, c.made, i, strings.Repeat(string(rune('a'+c.luck.IntN(26))), size))

@@ -29,6 +29,7 @@ type plan struct {
 	Events    float64        // share of requests that are events; the others are messages
 	Arrays    float64        // share of those that are arrays
 	Routed    float64        // share of events that a route takes
+	Long      float64        // share of texts that are long
 	Largest   int            // bytes of the longest texts
 	Gateways  []string       // that messages are for, one as often as another
 	Budget    map[string]int // messages for a gateway, after which the one that is well gets them
@@ -54,6 +55,7 @@ func draw(luck *rand.Rand) plan {
 		Events:      0.3 + 0.5*luck.Float64(),
 		Arrays:      luck.Float64() / 2,
 		Routed:      luck.Float64() / 4,
+		Long:        1.0 / 30,
 		Largest:     []int{1500, 5_000, 50_000}[luck.IntN(3)],
 		Gateways:    kinds(),
 	}

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -188,9 +189,10 @@ type round struct {
 	counts   map[string]int64
 	peaks    map[string]int64
 	children []*rig.Child
+	undo     []func() error
 }
 
-func (r *round) run(ctx context.Context, m named) error {
+func (r *round) run(ctx context.Context, m named) (err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, m.limit, fmt.Errorf("not within %v: the round", m.limit))
 	defer func() {
 		cancel() // ends all that was started
@@ -198,6 +200,9 @@ func (r *round) run(ctx context.Context, m named) error {
 		defer r.mu.Unlock()
 		for _, c := range r.children {
 			<-c.Ended()
+		}
+		for _, undo := range slices.Backward(r.undo) {
+			err = errors.Join(err, undo())
 		}
 	}()
 	return m.round(ctx, r)
@@ -244,6 +249,14 @@ func (r *round) own(c *rig.Child) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.children = append(r.children, c)
+}
+
+// finally has the round do something when all its children have ended, however it
+// ends itself; what was asked for last is done first.
+func (r *round) finally(undo func() error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.undo = append(r.undo, undo)
 }
 
 func (r *round) found() []string {
