@@ -41,6 +41,8 @@ type arrival struct {
 	End    time.Duration
 	Status int  // of the answer; 0 when there was none
 	Known  bool // it came with the secrets of its gateway
+
+	late bool // the gateway turned to it when it may have been given up
 }
 
 // digest is a SHA-256.
@@ -85,7 +87,8 @@ func (g *gateways) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(status)
 }
 
-// enter notes what has come. The time is that before the body is read.
+// enter notes what has come. The time is that before the body is read, or when the
+// request came if that is long ago.
 func (g *gateways) enter(r *http.Request) *arrival {
 	a := g.announced(r)
 	a.Gateway = r.URL.Path[1:]
@@ -97,7 +100,8 @@ func (g *gateways) enter(r *http.Request) *arrival {
 
 // announced is what the head of a request says.
 func (g *gateways) announced(r *http.Request) *arrival {
-	a := &arrival{Message: r.Header.Get("Postrider-Message-Id"), At: time.Since(g.began)}
+	lateness := rig.Lateness(r)
+	a := &arrival{Message: r.Header.Get("Postrider-Message-Id"), At: time.Since(g.began) - lateness, late: lateness > tolerance/2}
 	a.Number, _ = strconv.Atoi(r.Header.Get("Postrider-Attempt")) // 0 is a violation
 	a.Known = r.Header.Get("Authorization") == g.secrets.header && r.Header.Get("X-Token") == g.secrets.token
 	return a
@@ -174,10 +178,10 @@ func (g *gateways) leave(a *arrival, status int) {
 	if a.End != 0 {
 		return
 	}
-	a.End, a.Status = time.Since(g.began), status
-	if status == 0 {
-		// That the program has given up is heard of later.
-		a.End = min(a.End, a.At+g.timeout)
+	// That the program has given up is heard of later, or not at all.
+	a.End, a.Status = min(time.Since(g.began), a.At+g.timeout), status
+	if a.late {
+		a.End = a.At // it may have ended at once
 	}
 }
 

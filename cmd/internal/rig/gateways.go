@@ -35,10 +35,28 @@ func Serve(ctx context.Context, handler http.Handler) (url string, err error) {
 	if err != nil {
 		return "", err
 	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: Patience, ErrorLog: Quiet()}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: Patience, ErrorLog: Quiet(), ConnContext: withConnection}
 	context.AfterFunc(ctx, func() { _ = server.Close() })
 	go func() { _ = server.Serve(l) }() // ends when it is closed
 	return "http://" + l.Addr().String(), nil
+}
+
+// connectionKey is where the context of a request has its connection.
+type connectionKey struct{}
+
+func withConnection(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, connectionKey{}, c)
+}
+
+// Lateness is how long ago the newest bytes of a request to a server of [Serve]
+// came to this machine's kernel: on a busy machine the server may turn to them a
+// second later. It is 0 where that is not known.
+func Lateness(r *http.Request) time.Duration {
+	c, ok := r.Context().Value(connectionKey{}).(syscall.Conn)
+	if !ok {
+		return 0
+	}
+	return sinceReceived(c)
 }
 
 // Quiet is for servers whose clients are killed, which they would complain about.

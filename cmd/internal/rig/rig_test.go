@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -164,5 +165,36 @@ func TestCrowds(t *testing.T) {
 		if got := Crowds(c.visits, c.concurrency, c.rate); len(got) != c.want {
 			t.Errorf("%s: Crowds(%d visits, %d, %v) = %q, want %d complaints", c.what, len(c.visits), c.concurrency, c.rate, got, c.want)
 		}
+	}
+}
+
+// A server that turns to a request late knows when it came.
+func TestLateness(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("the kernel is not asked")
+	}
+	const pause = 300 * time.Millisecond
+	seen := make(chan time.Duration, 2)
+	url, err := Serve(t.Context(), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		seen <- Lateness(r)
+		_ = Wait(r.Context(), pause)
+		seen <- Lateness(r)
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // over one connection
+		response, err := http.Get(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if first, second := <-seen, <-seen; first > pause/2 || second < pause-2*time.Millisecond {
+			t.Errorf("Lateness() = %v, and %v after %v", first, second, pause)
+		}
+	}
+	if got := Lateness(httptest.NewRequest(http.MethodGet, "/", nil)); got != 0 {
+		t.Errorf("Lateness() = %v of a request that came over no connection", got)
 	}
 }
