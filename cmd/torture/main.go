@@ -20,6 +20,7 @@
 //	read.go      what is stored in the end
 //	secrets.go   canaries in the configuration, and who looks for them
 //	flushes.go   the program's flushes, each held until its fate is decided
+//	volume.go    a file system of its own for a round
 //	oracle.go    the promises, each as a check of what is known
 //	wire.go      connections on which bytes are written as they are
 //	pulse.go     how soon /healthz is answered, meanwhile
@@ -99,6 +100,7 @@ func modes() []named {
 		{"start", "two programs for one directory; asked to end at any moment, and twice", 300, 3 * time.Minute, &start{}},
 		{"intake", "the hostile client: slow, too much, cut short, misread, malformed", 1, 15 * time.Minute, &intake{}},
 		{"soak", "hours of load, faults and kills, in which nothing may be lost or grow", 1, 48 * time.Hour, &soak{}},
+		{"power", "the power of the disk is cut under mixed load, and again during recovery", 200, 3 * time.Minute, &power{}},
 	}
 }
 
