@@ -101,6 +101,7 @@ func modes() []named {
 		{"intake", "the hostile client: slow, too much, cut short, misread, malformed", 1, 15 * time.Minute, &intake{}},
 		{"soak", "hours of load, faults and kills, in which nothing may be lost or grow", 1, 48 * time.Hour, &soak{}},
 		{"power", "the power of the disk is cut under mixed load, and again during recovery", 200, 3 * time.Minute, &power{}},
+		{"full-disk", "the disk is filled by load, and by a foreign file at once", 40, 8 * time.Minute, &fullDisk{}},
 	}
 }
 
