@@ -31,6 +31,7 @@
 //	sweep.go     and what the lists and the gateways say
 //	gauge.go     what the program takes over time
 //	trouble.go   operators, bad clients, a gateway that comes and goes
+//	controls.go  programs that break a promise, which a mode must find out
 //
 //	hostile.go       a gateway on a socket that misbehaves
 //	behaviours.go    all the ways in which it does, and what must come of each
@@ -124,6 +125,9 @@ func execute(ctx context.Context, args []string, out, errs io.Writer) error {
 	root.PersistentFlags().IntVar(&o.parallel, "parallel", 1, "rounds at once")
 	root.PersistentFlags().BoolVar(&o.keep, "keep", false, "keep the directories of clean rounds too")
 	root.PersistentFlags().StringVar(&o.journal, "journal", "", "file to append one line of JSON to when the run has ended")
+	root.PersistentFlags().StringVar(&o.control, "control", "", "build and torture a program that breaks a promise, which must be found out")
+	root.PersistentFlags().StringVar(&o.source, "source", ".", "directory of the program's source, for controls")
+	root.AddCommand(controlsCommand(&o))
 	for _, m := range modes() {
 		c := &cobra.Command{Use: m.name, Short: m.short, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
 			return run(c.Context(), m, o, c.LocalNonPersistentFlags())

@@ -108,6 +108,7 @@ type line struct {
 	options []string
 	skipped error // why it was
 	tally   tally
+	red     string // of a control, the violation that it was made for
 	took    time.Duration
 }
 

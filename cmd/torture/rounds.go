@@ -27,39 +27,55 @@ type options struct {
 	parallel int
 	keep     bool
 	journal  string
+	control  string // name of a program to build and torture instead; "" for none
+	source   string // of the program
 
 	out io.Writer // of the table
 	log io.Writer
 }
 
-// run runs the rounds of a mode.
+// run runs the rounds of a mode, or says why that cannot be here.
 func run(ctx context.Context, m named, o options, flags *pflag.FlagSet) error {
 	_, err := conduct(ctx, m, o, flags)
 	return err
 }
 
 // conduct is run that also says what it came to, as a line of a table.
-func conduct(ctx context.Context, m named, o options, flags *pflag.FlagSet) (line, error) {
+func conduct(ctx context.Context, m named, o options, flags *pflag.FlagSet) (_ line, err error) {
 	l := line{mode: m.name, options: changed(flags)}
 	if o.parallel < 1 || m.rounds < 1 {
 		return l, errors.New("--parallel, --rounds: expected more than 0")
 	}
-	path, version, err := rig.Find(ctx, o.binary)
-	if err != nil {
-		return l, err
-	}
-	s := &session{named: m, options: o, began: time.Now(), version: version, flags: l.options}
-	s.binary = path
 	if r, ok := m.mode.(requirer); ok {
 		if l.skipped = r.require(); l.skipped != nil {
 			_, err = fmt.Fprintf(o.out, "%s: SKIPPED: %v\n", m.name, l.skipped)
 			return l, err
 		}
 	}
-	s.say("%s: %s; --seed %d", m.name, m.short, o.seed)
+	s := &session{named: m, options: o, flags: l.options}
+	if o.control != "" {
+		c, err := controlOf(o.control)
+		if err != nil {
+			return l, err
+		}
+		dir, err := os.MkdirTemp(o.dir, "postrider-control-")
+		if err != nil {
+			return l, err
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		if o.binary, err = c.build(ctx, o.source, dir); err != nil {
+			return l, err
+		}
+		s.breaks = &c
+	}
+	if s.binary, s.version, err = rig.Find(ctx, o.binary); err != nil {
+		return l, err
+	}
+	s.began = time.Now()
+	s.say("%s: %s; --seed %d; %s", m.name, m.short, o.seed, s.version)
 	s.all(ctx)
 	err = errors.Join(s.finish(), context.Cause(ctx))
-	l.tally, l.took = s.tally, time.Since(s.began)
+	l.tally, l.red, l.took = s.tally, s.red, time.Since(s.began)
 	return l, err
 }
 
@@ -81,9 +97,11 @@ type session struct {
 	began   time.Time
 	version string
 	flags   []string
+	breaks  *culprit // what the program is a control for; nil for the one we ship
 
 	mu    sync.Mutex // guards what follows, and log
 	tally tally
+	red   string // of a control, the violation that it was made for
 }
 
 // all runs the rounds.
@@ -101,7 +119,7 @@ func (s *session) all(ctx context.Context) {
 	if s.only >= 0 {
 		first, last = s.only, s.only
 	}
-	for k := first; k <= last && ctx.Err() == nil; k++ {
+	for k := first; k <= last && ctx.Err() == nil && !s.shown(); k++ {
 		select {
 		case numbers <- k:
 		case <-ctx.Done():
@@ -109,6 +127,13 @@ func (s *session) all(ctx context.Context) {
 	}
 	close(numbers)
 	working.Wait()
+}
+
+// shown reports whether a control has done what it is for.
+func (s *session) shown() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.red != ""
 }
 
 // one runs one round and tells what it came to.
@@ -124,8 +149,11 @@ func (s *session) one(ctx context.Context, number int) {
 	found := r.found()
 	s.mu.Lock()
 	s.tally.add(r, found, err)
+	if s.breaks != nil && s.red == "" {
+		s.red = s.breaks.red(found)
+	}
 	s.mu.Unlock()
-	if err == nil && len(found) == 0 {
+	if err == nil && len(found) == 0 || s.breaks != nil && len(found) > 0 {
 		if s.keep {
 			s.say("round %d is in %s", number, r.dir)
 			return
@@ -164,7 +192,11 @@ func (s *session) round(number int) (*round, error) {
 
 // again is the command that repeats a round.
 func (s *session) again(number int) string {
-	return strings.Join(append([]string{"torture", s.name, fmt.Sprintf("--seed=%d --round=%d", s.seed, number)}, s.flags...), " ")
+	words := []string{"torture", s.name, fmt.Sprintf("--seed=%d --round=%d", s.seed, number)}
+	if s.breaks != nil {
+		words = append(words, "--control="+s.breaks.name)
+	}
+	return strings.Join(append(words, s.flags...), " ")
 }
 
 // say tells people how far it is.

@@ -75,6 +75,7 @@ func (t *tally) print(w io.Writer, heading string) error {
 // entry is a run as the journal has it.
 type entry struct {
 	Mode     string           `json:"mode"`
+	Control  string           `json:"control,omitempty"` // the failures are what it is for
 	Date     time.Time        `json:"date"`
 	Version  string           `json:"version"`
 	Seed     uint64           `json:"seed"`
@@ -94,15 +95,36 @@ func (s *session) finish() error {
 	t := &s.tally
 	slices.Sort(t.failed)
 	took := time.Since(s.began)
-	err := t.print(s.out, fmt.Sprintf("%s, %s, --seed %d, %s, took %s", s.name, s.version, s.seed, s.began.UTC().Format(time.DateTime), rig.Span(took)))
+	heading, control := s.name, ""
+	if s.breaks != nil {
+		control = s.breaks.name
+		heading = fmt.Sprintf("CONTROL %s, which does not %s: %s", control, s.breaks.without, s.name)
+	}
+	err := t.print(s.out, fmt.Sprintf("%s, %s, --seed %d, %s, took %s", heading, s.version, s.seed, s.began.UTC().Format(time.DateTime), rig.Span(took)))
 	if s.journal != "" {
 		err = errors.Join(err, appendTo(s.journal, entry{
-			Mode: s.name, Date: s.began.UTC(), Version: s.version, Seed: s.seed, Options: s.flags, Rounds: t.carried,
+			Mode: s.name, Control: control, Date: s.began.UTC(), Version: s.version, Seed: s.seed, Options: s.flags, Rounds: t.carried,
 			Failures: append([]int{}, t.failed...), Errors: t.errors, Bound: t.bound(), Seconds: took.Seconds(), Counts: t.counts,
 		}))
 	}
-	if n := len(t.failed); n > 0 {
-		err = errors.Join(err, fmt.Errorf("a promise was broken in %d of %d rounds: %v", n, t.carried, t.failed))
+	return errors.Join(err, s.verdict())
+}
+
+// verdict is nil when the program kept its promises, or a control broke the one
+// that it was made to break.
+func (s *session) verdict() (err error) {
+	t := &s.tally
+	if s.breaks != nil {
+		switch {
+		case s.red != "":
+			_, err = fmt.Fprintf(s.out, "the control is red: %s\n", first(s.red))
+			return err
+		case len(t.failed) > 0:
+			return fmt.Errorf("in rounds %v the control broke another promise than its own; --keep keeps them", t.failed)
+		}
+		err = fmt.Errorf("the control stayed green in %d rounds", t.carried)
+	} else if n := len(t.failed); n > 0 {
+		err = fmt.Errorf("a promise was broken in %d of %d rounds: %v", n, t.carried, t.failed)
 	}
 	if t.errors > 0 {
 		err = errors.Join(err, fmt.Errorf("%d rounds could not be carried out", t.errors))
