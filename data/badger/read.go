@@ -84,7 +84,7 @@ func (s *Store) Events(q data.EventQuery) (data.EventPage, error) {
 // Message returns one message with every attempt, or [data.ErrNotFound].
 func (s *Store) Message(id data.ID) (data.Message, error) {
 	var found data.Message
-	err := s.db.View(func(txn *badger.Txn) error {
+	err := s.read(func(txn *badger.Txn) error {
 		m, err := readMessage(txn, id)
 		if err != nil {
 			return err
@@ -107,7 +107,7 @@ func (s *Store) Message(id data.ID) (data.Message, error) {
 // Answered returns the first id that was given for an idempotency key, false when
 // the key is not known, or [data.ErrKeyReused] when it was for another request.
 func (s *Store) Answered(key data.IdempotencyKey) (first data.ID, found bool, err error) {
-	err = s.db.View(func(txn *badger.Txn) error {
+	err = s.read(func(txn *badger.Txn) error {
 		var known answered
 		known, found, err = readAnswered(txn, key.Key)
 		if err == nil && found && known.request != key.Request {
@@ -130,7 +130,7 @@ func (s *Store) Lane(gateway string) (data.Lane, error) {
 		return data.Lane{}, fmt.Errorf("read lane: %w", data.ErrNotFound)
 	}
 	var found data.Lane
-	err := s.db.View(func(txn *badger.Txn) error {
+	err := s.read(func(txn *badger.Txn) error {
 		stored, err := s.newReader(txn).lane(l.number)
 		if err == nil {
 			found = s.view(stored)
@@ -226,7 +226,7 @@ func (s *Store) queue(gateway string, read func(*badger.Txn, *lane) error) error
 	if l == nil {
 		return nil
 	}
-	err := s.db.View(func(txn *badger.Txn) error {
+	err := s.read(func(txn *badger.Txn) error {
 		stored, err := s.newReader(txn).lane(l.number)
 		if err != nil {
 			return err

@@ -77,7 +77,7 @@ func (s *Store) messages(q data.MessageQuery, most int) (data.MessagePage, error
 		return data.MessagePage{}, err
 	}
 	p := &pager{query: q, most: most}
-	err = s.db.View(func(txn *badger.Txn) error {
+	err = s.read(func(txn *badger.Txn) error {
 		p.reader = s.newReader(txn)
 		if q.Gateway == "" && len(q.States) == 0 {
 			return p.all(at)

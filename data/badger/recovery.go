@@ -112,7 +112,7 @@ func (s *Store) readLanes() error {
 // They count as used, and the next one is a full interval away from now.
 func (s *Store) settleCutOff() error {
 	var b data.Batch
-	err := s.db.View(func(txn *badger.Txn) error {
+	err := s.read(func(txn *badger.Txn) error {
 		for _, l := range s.gateways() {
 			for _, f := range l.flying {
 				m, err := readMessage(txn, f.ID)
@@ -171,7 +171,7 @@ func (s *Store) acceptLoss(acknowledged uint64) error {
 // value are only valid within visit. An error ends the scan; errEnough does so
 // without being returned.
 func (s *Store) scan(prefix, from []byte, visit func(key, value []byte) error) error {
-	return s.db.View(func(txn *badger.Txn) error {
+	return s.read(func(txn *badger.Txn) error {
 		return scan(txn, prefix, from, visit)
 	})
 }

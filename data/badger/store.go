@@ -269,6 +269,7 @@ func (s *Store) openBadger() (err error) {
 		return classify(err)
 	}
 	s.merges = watchMerges(filepath.Join(dir, badger.ManifestFilename), manifest)
+	watchMismatches()
 	db, err := badger.Open(o)
 	if err != nil {
 		return classify(err) // what it returns then cannot be closed

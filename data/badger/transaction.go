@@ -26,6 +26,7 @@ type transaction struct {
 	forced   bool  // commits also without a change, for its marker
 	entries  int
 	bytes    int
+	wrong    uint64 // mismatches before it began
 }
 
 // change is what a transaction does to one lane.
@@ -46,6 +47,7 @@ func (s *Store) begin() *transaction {
 	}
 	return &transaction{
 		s:        s,
+		wrong:    mismatches.Load(),
 		txn:      s.db.NewTransaction(true),
 		cost:     cost{entries: 1, bytes: markerBytes},
 		priced:   make(map[string]struct{}),
@@ -102,7 +104,7 @@ func (t *transaction) commit() error {
 		return err
 	}
 	if t.entries == 0 && len(t.changes) == 0 && !t.forced {
-		return nil
+		return t.s.sound(t.wrong) // that there is nothing to write may be wrong
 	}
 	t.moveHeads()
 	for _, c := range t.changes {
@@ -114,6 +116,10 @@ func (t *transaction) commit() error {
 	m.garbage = max(0, t.s.garbage.Load()+t.garbage)
 	k := markerKey(uint32(m.commit % uint64(t.s.stamp.Ring)))
 	if err := t.set(k, m.encode(k)); err != nil {
+		return err
+	}
+	// What was read decided what is written.
+	if err := t.s.sound(t.wrong); err != nil {
 		return err
 	}
 	start := time.Now()

@@ -1,0 +1,109 @@
+package badger
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/postrider/postrider/data"
+)
+
+// rot changes a byte in every block of a store's tables, under Badger's feet.
+func rot(t *testing.T, dir string) (tables map[string][]byte) {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(dir, "badger", "*.sst"))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("there are no tables, %v", err)
+	}
+	tables = map[string][]byte{}
+	for _, path := range paths {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for at := 200; at < len(b)*3/4; at += 1000 {
+			b[at] ^= 1
+		}
+		// Written into the file, not over it: it is mapped.
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteAt(b, 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		tables[path] = b
+	}
+	return tables
+}
+
+// TestBlocksThatRotWhileOpen reads what a disk has lost since Open compared the
+// checksums: no reader takes it for a record that was never there.
+func TestBlocksThatRotWhileOpen(t *testing.T) {
+	for name, read := range map[string]func(s *Store, message, event data.ID) error{
+		"message":  func(s *Store, id, _ data.ID) error { _, err := s.Message(id); return err },
+		"event":    func(s *Store, _, id data.ID) error { _, err := s.Event(id); return err },
+		"messages": func(s *Store, _, _ data.ID) error { _, err := s.Messages(data.MessageQuery{Limit: 100}); return err },
+		"queue": func(s *Store, _, _ data.ID) error {
+			_, err := s.Messages(data.MessageQuery{Gateway: "gateway_1", Limit: 100})
+			return err
+		},
+		"events": func(s *Store, _, _ data.ID) error { _, err := s.Events(data.EventQuery{Limit: 100}); return err },
+		"ready":  func(s *Store, _, _ data.ID) error { _, _, err := s.Ready("gateway_1", 0, 10); return err },
+		"lanes":  func(s *Store, _, _ data.ID) error { _, err := s.Lanes(); return err },
+		"answer": func(s *Store, _, _ data.ID) error {
+			_, _, err := s.Answered(data.IdempotencyKey{Key: [32]byte{1}})
+			return err
+		},
+		"save with a key": func(s *Store, _, _ data.ID) error {
+			key := &data.IdempotencyKey{Key: [32]byte{1}}
+			return s.Apply(&data.Batch{Saves: []*data.Save{{Key: key, Events: []data.NewEvent{{Type: "again"}}}}})
+		},
+		"cancel": func(s *Store, id, _ data.ID) error {
+			return s.Apply(&data.Batch{Cancels: []*data.Cancel{{ID: id}}})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := &kept{t: t, options: optionsIn(t.TempDir(), newMachine())}
+			k.open()
+			key := &data.IdempotencyKey{Key: [32]byte{1}}
+			k.apply(&data.Batch{Saves: []*data.Save{{Key: key, Events: []data.NewEvent{{Type: "first"}}}}})
+			message := k.send("gateway_1", "a text", "another")
+			event := k.record(data.NewEvent{Type: "type", Payload: "payload"})
+			k.reopen() // which makes a table of it
+			rot(t, k.options.Path)
+			wantErr(t, name, read(k.Store, message, event), data.ErrDamaged)
+			wantErr(t, "Err", k.Err(), data.ErrStorage)
+			_ = k.Close() // it has failed
+			_, err := Open(k.options)
+			wantErr(t, "Open", err, data.ErrDamaged)
+		})
+	}
+}
+
+// TestMergeOfBlocksThatRotted must not make tables anew without what it cannot
+// read: the next start would find nothing wrong with them.
+func TestMergeOfBlocksThatRotted(t *testing.T) {
+	k := &kept{t: t, options: optionsIn(t.TempDir(), newMachine())}
+	k.open()
+	k.forget()
+	tables := rot(t, k.options.Path)
+	go func() { _ = k.db.Flatten(1) }() // never ends
+	select {
+	case <-k.Failed():
+	case <-time.After(10 * time.Second):
+		t.Error("the store goes on after a merge of tables that rotted")
+	}
+	close(k.stop) // it cannot be closed: Badger waits for the merge
+	wantErr(t, "Err", k.Err(), data.ErrDamaged)
+	for path, was := range tables {
+		if is, err := os.ReadFile(path); err != nil || !bytes.Equal(is, was) {
+			t.Errorf("table %s was made anew (%v)", filepath.Base(path), err)
+		}
+	}
+}
