@@ -86,6 +86,11 @@ func controls() []culprit {
 				{"data/badger/store.go", "options.OnBlockRead", "options.NoVerification"},
 			},
 		},
+		{
+			name: "unheard", without: "hear of a block that changes while the store is open", modes: []string{"damage"},
+			shows:   []string{"was acknowledged", "is stored with"},
+			changes: []change{{"data/badger/rot.go", "mismatches.Add(1)", "mismatches.Add(0)"}},
+		},
 	}
 }
 

@@ -31,6 +31,7 @@
 //	sweep.go     and what the lists and the gateways say
 //	gauge.go     what the program takes over time
 //	trouble.go   operators, bad clients, a gateway that comes and goes
+//	spoil.go     what can happen to the files of a store
 //	controls.go  programs that break a promise, which a mode must find out
 //
 //	hostile.go       a gateway on a socket that misbehaves
@@ -103,6 +104,7 @@ func modes() []named {
 		{"soak", "hours of load, faults and kills, in which nothing may be lost or grow", 1, 48 * time.Hour, &soak{}},
 		{"power", "the power of the disk is cut under mixed load, and again during recovery", 200, 3 * time.Minute, &power{}},
 		{"full-disk", "the disk is filled by load, and by a foreign file at once", 40, 8 * time.Minute, &fullDisk{}},
+		{"damage", "files of the store truncated, changed, swapped, deleted, put back; 10 copies in each round", 50, 5 * time.Minute, &damage{}},
 	}
 }
 
