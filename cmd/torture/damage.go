@@ -362,8 +362,8 @@ func (t *trial) each(ctx context.Context, c *rig.Child) error {
 	return nil
 }
 
-// ending is how long a program that has failed needs to end.
-const ending = 5 * time.Second
+// endsWithin is how long a program that has failed needs to end.
+const endsWithin = 5 * time.Second
 
 // found is called when a read has failed, which is how damage may show while the
 // program runs. It is loud if the answer was a 5xx or the program ends.
@@ -376,7 +376,7 @@ func (t *trial) found(ctx context.Context, c *rig.Child, err error) error {
 		select {
 		case <-c.Ended():
 		case <-ctx.Done():
-		case <-time.After(ending):
+		case <-time.After(endsWithin):
 			t.complain("a read failed: %v; it runs on and said\n%s", err, c.Said())
 		}
 	}
