@@ -17,15 +17,15 @@ import (
 // page is what disks lose at once.
 const page = 4096
 
-// stored is a file of a store.
-type stored struct {
+// storeFile is a file of a store.
+type storeFile struct {
 	name string // below the store
 	size int64
 	used int64 // up to the last byte that is not zero: files are made longer than they are needed
 }
 
 // kind is what a file is for: those of one kind could stand for each other.
-func (f stored) kind() string {
+func (f storeFile) kind() string {
 	if ext := filepath.Ext(f.name); ext == ".sst" || ext == ".mem" || ext == ".vlog" {
 		return ext
 	}
@@ -33,7 +33,7 @@ func (f stored) kind() string {
 }
 
 // filesOf lists the files of a store, by name.
-func filesOf(store string) (all []stored, err error) {
+func filesOf(store string) (all []storeFile, err error) {
 	err = filepath.WalkDir(store, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return err
@@ -42,7 +42,7 @@ func filesOf(store string) (all []stored, err error) {
 		if err != nil {
 			return err
 		}
-		f := stored{name: name}
+		f := storeFile{name: name}
 		f.size, err = eachPage(path, func(at int64, b []byte) error {
 			if n := len(bytes.TrimRight(b, "\x00")); n > 0 {
 				f.used = at + int64(n)
@@ -147,7 +147,7 @@ func (s spoiling) String() string {
 // spoiler draws what happens to a store.
 type spoiler struct {
 	luck  *rand.Rand
-	files []stored
+	files []storeFile
 	olds  []string // older copies of the store
 }
 
@@ -168,7 +168,7 @@ func (s *spoiler) draw(n int) (all []spoiling) {
 // live draws one that leaves the length of a table: what a disk may do to a file
 // that the program has mapped.
 func (s *spoiler) live() (one spoiling, ok bool) {
-	tables := slices.DeleteFunc(slices.Clone(s.files), func(f stored) bool { return f.kind() != ".sst" || f.used < 2 })
+	tables := slices.DeleteFunc(slices.Clone(s.files), func(f storeFile) bool { return f.kind() != ".sst" || f.used < 2 })
 	if len(tables) == 0 {
 		return one, false
 	}
@@ -177,7 +177,7 @@ func (s *spoiler) live() (one spoiling, ok bool) {
 
 func (s *spoiler) one() spoiling {
 	f := s.file()
-	alike := slices.DeleteFunc(slices.Clone(s.files), func(o stored) bool { return o.kind() != f.kind() || o.name == f.name })
+	alike := slices.DeleteFunc(slices.Clone(s.files), func(o storeFile) bool { return o.kind() != f.kind() || o.name == f.name })
 	switch how := []string{truncated, flipped, flipped, zeroed, swapped, exchanged, deleted, older}[s.luck.IntN(8)]; {
 	case how == exchanged && len(alike) > 0:
 		return spoiling{how: how, file: f.name, other: alike[s.luck.IntN(len(alike))].name}
@@ -202,8 +202,8 @@ func (s *spoiler) one() spoiling {
 }
 
 // file draws one: each kind alike, but twice what holds the records.
-func (s *spoiler) file() stored {
-	kinds := map[string][]stored{}
+func (s *spoiler) file() storeFile {
+	kinds := map[string][]storeFile{}
 	for _, f := range s.files {
 		kinds[f.kind()] = append(kinds[f.kind()], f)
 	}
@@ -218,7 +218,7 @@ func (s *spoiler) file() stored {
 }
 
 // within draws a place in a file, mostly where something is.
-func (s *spoiler) within(how string, f stored) spoiling {
+func (s *spoiler) within(how string, f storeFile) spoiling {
 	end := f.used
 	if s.luck.IntN(8) == 0 {
 		end = f.size
