@@ -22,14 +22,13 @@ func isPrompt(r data.Result, took time.Duration) bool { return r.Status != 0 && 
 // while half of the rest is free, so that a lane that needs its first finds one.
 // Among those, every second slot is for a lane that missed a prompt answer only
 // once, or of which nothing is known yet: thousands that hang must not delay a
-// gateway that is new, or had one bad moment. Those who wait are served at a pace.
+// gateway that is new, or had one bad moment. The rest of them is served at a pace.
 // Prompt lanes may use all that nobody else has; a slot that becomes free goes in
 // turn to one of them and to one of the others.
 //
 // Slots are used by many lanes at once, each through its [Share].
 type Slots struct {
 	limit int
-	begin time.Time // of the clock of pace
 
 	mu      sync.Mutex
 	used    int       // by all
@@ -40,14 +39,13 @@ type Slots struct {
 	more    list.List // others that wait for a further one
 	others  bool      // the turn: whether the next free slot is for the others
 	missed  bool      // the turn among these: whether it is for those with more misses
-	pace    pace      // of what is handed to the others
-	pulse   bool      // a timer is set to hand out more
+	pace    pace      // of what is handed to first and more
 }
 
 // NewSlots returns slots for so many attempts at a time, at least two.
 func NewSlots(limit int) *Slots {
 	limit = max(limit, 2)
-	return &Slots{limit: limit, begin: time.Now(), pace: newPace(limit / 2)}
+	return &Slots{limit: limit, pace: newPace(limit / 2)}
 }
 
 // Share is the access of one incarnation of a lane to the slots. A slot is taken
@@ -108,8 +106,9 @@ func (h *Share) Start() { h.change(func() { h.taken-- }) }
 // End says that a request that started so long ago has ended.
 func (h *Share) End(took time.Duration) {
 	h.change(func() {
-		if !h.prompt() {
-			h.slots.pace.ended(h.slots.now(), took)
+		if s := h.slots; !h.prompt() {
+			s.pace.ended(took)
+			s.pace.sooner(s.pulse)
 		}
 		h.put(1)
 	})
@@ -151,14 +150,23 @@ func (h *Share) change(do func()) {
 	wakeAll(woken)
 }
 
-func (s *Slots) now() data.StoreTime { return data.StoreTime(time.Since(s.begin)) }
+// pulse hands out what its time has come for.
+func (s *Slots) pulse() {
+	s.mu.Lock()
+	s.pace.pulsed()
+	woken := s.hand()
+	s.mu.Unlock()
+	wakeAll(woken)
+}
 
 // queued reports whether a lane has to wait in turn, since others do.
 func (s *Slots) queued(h *Share) bool {
-	switch {
-	case h.prompt():
+	switch h.queueFor() {
+	case &s.prompt:
 		return s.prompt.Len() > 0
-	case h.held == 0:
+	case &s.hopeful:
+		return s.hopeful.Len() > 0
+	case &s.first:
 		return s.hopeful.Len()+s.first.Len() > 0
 	}
 	return s.hopeful.Len()+s.first.Len()+s.more.Len() > 0
@@ -187,6 +195,8 @@ func (s *Slots) hand() (woken []*Share) {
 		s.others = h.prompt()
 		if !h.prompt() {
 			s.missed = h.misses == 1
+		}
+		if s.isPaced(h.queue) {
 			s.pace.take(1)
 		}
 		h.dequeue()
@@ -210,34 +220,15 @@ func (s *Slots) next() *Share {
 		if e == nil || !s.allows(e.Value.(*Share)) {
 			continue
 		}
-		if h := e.Value.(*Share); h.prompt() || s.paced() {
-			return h
+		if !s.isPaced(queue) || s.pace.ready(s.pulse) {
+			return e.Value.(*Share)
 		}
 	}
 	return nil
 }
 
-// paced reports whether it is time for one of the others, and has more handed out
-// when it will be.
-func (s *Slots) paced() bool {
-	now := s.now()
-	n, next := s.pace.has(now)
-	if n == 0 && !s.pulse {
-		s.pulse = true
-		time.AfterFunc(max(next.Sub(now), leastPulse), func() {
-			s.mu.Lock()
-			s.pulse = false
-			woken := s.hand()
-			s.mu.Unlock()
-			wakeAll(woken)
-		})
-	}
-	return n > 0
-}
-
-// leastPulse is the least time from one handing out at a pace to the next: what is
-// handed out together shares a commit.
-const leastPulse = 10 * time.Millisecond
+// isPaced reports whether what is handed to a queue goes at a pace.
+func (s *Slots) isPaced(queue *list.List) bool { return queue == &s.first || queue == &s.more }
 
 func (h *Share) prompt() bool { return h.misses == 0 }
 

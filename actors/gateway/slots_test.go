@@ -36,9 +36,44 @@ func (l *tenant) start() {
 	l.running++
 }
 
-func (l *tenant) end() {
-	l.share.End(0)
+func (l *tenant) end() { l.endAfter(0) }
+
+func (l *tenant) endAfter(took time.Duration) {
+	l.share.End(took)
 	l.running--
+}
+
+// hand is a clock that goes on when it is told to, with the alarms set on it.
+type hand struct {
+	now    data.StoreTime
+	alarms map[data.StoreTime]func()
+}
+
+// wind gives slots such a clock.
+func wind(s *Slots) *hand {
+	h := &hand{alarms: map[data.StoreTime]func(){}}
+	s.pace.now = func() data.StoreTime { return h.now }
+	s.pace.alarm = func(d time.Duration, f func()) { h.alarms[h.now.Add(d)] = f }
+	return h
+}
+
+// pass lets time pass, alarm by alarm.
+func (h *hand) pass(d time.Duration) {
+	end := h.now.Add(d)
+	for {
+		next := data.Never
+		for at := range h.alarms {
+			next = min(next, at)
+		}
+		if next > end {
+			h.now = end
+			return
+		}
+		h.now = next
+		alarm := h.alarms[next]
+		delete(h.alarms, next)
+		alarm()
+	}
 }
 
 func (s *Slots) inUse() int {
@@ -192,13 +227,14 @@ func TestSlotsOfALaneThatIsLost(t *testing.T) {
 	}
 }
 
-// TestSlotsHistories lets lanes of all kinds take and give in any order: never
-// more than the limit, half kept for prompt lanes, and whoever waits gets one
-// once there is one for it.
+// TestSlotsHistories lets lanes of all kinds take and give in any order and at any
+// pace: never more than the limit, half kept for prompt lanes, and whoever waits
+// gets one once there is one for it, or when an alarm comes that is set.
 func TestSlotsHistories(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		limit := rapid.IntRange(2, 12).Draw(t, "limit")
 		s := NewSlots(limit)
+		clock := wind(s)
 		lanes := make([]*tenant, rapid.IntRange(1, 8).Draw(t, "lanes"))
 		for i := range lanes {
 			l := &tenant{}
@@ -211,7 +247,7 @@ func TestSlotsHistories(t *testing.T) {
 		for range rapid.IntRange(0, 200).Draw(t, "steps") {
 			l := rapid.SampledFrom(lanes).Draw(t, "lane")
 			others := s.rest
-			switch rapid.IntRange(0, 5).Draw(t, "step") {
+			switch rapid.IntRange(0, 6).Draw(t, "step") {
 			case 0, 1:
 				want := rapid.IntRange(0, limit+1).Draw(t, "want")
 				if got := l.take(want); got > want {
@@ -223,7 +259,7 @@ func TestSlotsHistories(t *testing.T) {
 				}
 			case 3:
 				if l.running > 0 {
-					l.end()
+					l.endAfter(rapid.SampledFrom([]time.Duration{0, time.Second, time.Hour}).Draw(t, "took"))
 				}
 			case 4:
 				if l.taken > 0 {
@@ -233,6 +269,8 @@ func TestSlotsHistories(t *testing.T) {
 			case 5:
 				l.share.Prompt(rapid.Bool().Draw(t, "now prompt"))
 				others = s.rest // a lane that turns bad keeps what it has
+			case 6:
+				clock.pass(rapid.SampledFrom([]time.Duration{time.Millisecond, time.Second}).Draw(t, "passes"))
 			}
 			used, rest := 0, 0
 			for _, l := range lanes {
@@ -252,12 +290,23 @@ func TestSlotsHistories(t *testing.T) {
 				t.Fatalf("lanes that are not prompt got %d of %d", rest, limit)
 			}
 			for _, l := range lanes {
-				if l.share.place != nil && s.allows(l.share) && l.share.queueFor().Front() == l.share.place {
+				if s.waits(l.share) && (!s.isPaced(l.share.queue) || len(clock.alarms) == 0) {
 					t.Fatal("a lane waits though there is a slot for it")
 				}
 			}
 		}
+		clock.pass(time.Duration(len(lanes)) * mostKept)
+		for _, l := range lanes {
+			if s.waits(l.share) {
+				t.Fatal("a lane waits for ever though there is a slot for it")
+			}
+		}
 	})
+}
+
+// waits reports whether a lane is the next of its queue, and there is a slot for it.
+func (s *Slots) waits(h *Share) bool {
+	return h.place != nil && s.allows(h) && h.queue.Front() == h.place
 }
 
 func TestIsPrompt(t *testing.T) {

@@ -34,8 +34,8 @@ func (a *Actor) send(ctx actor.Context, g data.Granted) {
 	deliver, attempts, now, share := a.definition.Deliver, a.options.Attempts, a.options.Now, a.share
 	done := attemptDone{id: g.Message.ID, number: g.Number}
 	share.Start()
-	left := time.Now()
 	a.background(ctx, func() any {
+		left := time.Now()
 		defer func() { share.End(time.Since(left)) }()
 		done.result = deliver(attempts, g.Message, g.Number)
 		done.ended, done.took = now(), time.Since(left)
@@ -51,8 +51,8 @@ func (a *Actor) send(ctx actor.Context, g data.Granted) {
 func (a *Actor) probe(ctx actor.Context) {
 	probe, attempts, share, t := a.definition.Probe, a.options.Attempts, a.share, a.token()
 	share.Start()
-	left := time.Now()
 	a.background(ctx, func() any {
+		left := time.Now()
 		defer func() { share.End(time.Since(left)) }()
 		return probed{token: t, cause: probe(attempts)}
 	}, func(any) any {

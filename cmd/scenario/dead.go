@@ -53,16 +53,20 @@ func (s *dead) run(ctx context.Context, l *lab) error {
 	if err := rig.Descriptors(uint64(s.inFlight) + 2000); err != nil {
 		return err
 	}
-	var all deadFigures
+	all := deadFigures{busy: s.gateways}
+	var err error
 	for n := range s.rounds {
 		l.say("round %d of %d: the healthy gateway alone for %d s, then among the dead", n+1, s.rounds, s.seconds)
-		if err := s.round(ctx, l, fmt.Sprint("dead-", n), &all); err != nil {
-			return err
+		if err = s.round(ctx, l, fmt.Sprint("dead-", n), &all); err != nil {
+			break
 		}
-		l.say("from due to start, alone and among the dead: p50 %v and %v, p99 %v and %v", all.alone.p50.last(), all.among.p50.last(), all.alone.p99.last(), all.among.p99.last())
+		l.say("from due to start: p50 %s alone and %s among the dead, p99 %s and %s; in their first %v %s",
+			all.alone.p50.last(), all.among.p50.last(), all.alone.p99.last(), all.among.p99.last(), s.settle, all.first.p99.last())
 	}
-	s.report(l, &all)
-	return nil
+	if len(all.among.p99) > 0 {
+		s.report(l, &all)
+	}
+	return err
 }
 
 // round measures one process.
@@ -79,7 +83,8 @@ func (s *dead) round(ctx context.Context, l *lab, name string, all *deadFigures)
 		return err
 	}
 	defer c.Kill()
-	if err := s.measure(ctx, c, healthy, &all.alone); err != nil {
+	seconds := time.Duration(s.seconds) * time.Second
+	if err := s.measure(ctx, c, healthy, seconds, &all.alone); err != nil {
 		return err
 	}
 	idle, own, err := c.Peak()
@@ -90,10 +95,10 @@ func (s *dead) round(ctx context.Context, l *lab, name string, all *deadFigures)
 		return err
 	}
 	go func() { cancel(s.load(ctx, c)) }()
-	if err := rig.Wait(ctx, s.settle); err != nil {
+	if err := s.measure(ctx, c, healthy, s.settle, &all.first); err != nil {
 		return err
 	}
-	if err := s.measure(ctx, c, healthy, &all.among); err != nil {
+	if err := s.measure(ctx, c, healthy, seconds, &all.among); err != nil {
 		return err
 	}
 	anonymous, descriptors, err := c.Peak()
@@ -101,17 +106,21 @@ func (s *dead) round(ctx context.Context, l *lab, name string, all *deadFigures)
 		return err
 	}
 	all.idle, all.anonymous = max(all.idle, idle), max(all.anonymous, anonymous)
-	all.own, all.descriptors = max(all.own, own), max(all.descriptors, descriptors)
-	all.busy, err = s.busy(ctx, c)
+	if descriptors-own > all.descriptors-all.own {
+		all.own, all.descriptors = own, descriptors
+	}
+	busy, err := s.busy(ctx, c)
+	all.busy = min(all.busy, busy)
 	return err
 }
 
 // deadFigures are what was measured, over all rounds.
 type deadFigures struct {
 	alone, among     healthyFigures
-	idle, anonymous  int64 // bytes at most, before the dead have messages and with them
-	own, descriptors int64 // the same of descriptors
-	busy             int   // dead gateways with messages to send, at the end
+	first            healthyFigures // among the dead, until the load on them is steady
+	idle, anonymous  int64          // bytes at most, before the dead have messages and with them
+	own, descriptors int64          // the same of descriptors, of the round in which they grew most
+	busy             int            // dead gateways with messages to send at the end, at least
 }
 
 // healthyFigures are those of the healthy gateway.
@@ -134,11 +143,17 @@ func (s *dead) report(l *lab, all *deadFigures) {
 	for _, m := range []struct {
 		when string
 		healthyFigures
-	}{{"alone", all.alone}, {"among the dead", all.among}} {
+	}{{"alone", all.alone}, {"among the dead", all.among}, {fmt.Sprintf("in the first %v among the dead", s.settle), all.first}} {
 		l.report.note(fmt.Sprintf("dead, healthy gateway %s, from due to start, p50 and p99, medians of %d rounds", m.when, s.rounds),
 			rig.Span(m.p50.median())+", "+rig.Span(m.p99.median()))
 		l.report.note(fmt.Sprintf("dead, healthy gateway %s, from sending to start, p99", m.when), rig.Span(m.latency.median()))
 	}
+	ratios := make(spans, 0, len(all.among.p99))
+	for i, p99 := range all.among.p99 {
+		ratios = append(ratios, 1000*p99/max(all.alone.p99[i], 1))
+	}
+	l.report.note("dead, p99 among the dead to alone, by round: median and most",
+		fmt.Sprintf("%.2f, %.2f", float64(ratios.median())/1000, float64(slices.Max(ratios))/1000))
 	l.report.goal("dead, messages that reached the healthy gateway", rig.Count(all.among.sent), rig.Count(all.among.arrived), all.among.arrived == all.among.sent)
 	p99, before := all.among.p99.median(), all.alone.p99.median()
 	l.report.goal("dead, p99 among the dead", "<= twice alone, < "+rig.Span(deadLimit), rig.Span(p99), p99 <= 2*before && p99 < deadLimit)
@@ -215,8 +230,8 @@ func (s *dead) give(ctx context.Context, c *rig.Child, i int) error {
 
 // measure sends to the healthy gateway. What does not arrive soon after the end
 // is missing in the figures.
-func (s *dead) measure(ctx context.Context, c *rig.Child, healthy *desk, into *healthyFigures) error {
-	j := healthy.open(s.rate * s.seconds)
+func (s *dead) measure(ctx context.Context, c *rig.Child, healthy *desk, during time.Duration, into *healthyFigures) error {
+	j := healthy.open(int(float64(s.rate) * during.Seconds()))
 	if err := j.stream(ctx, c, "healthy", s.rate); err != nil {
 		return err
 	}
