@@ -171,12 +171,19 @@ func (b *breaker) broken() bool {
 // known to all of the program.
 const grace = 250 * time.Millisecond
 
+// mergeGrace is the same for a table. One that a merge could not write is missed when
+// the others are there; what is acknowledged until then is flushed, and not in it.
+const mergeGrace = 5 * time.Second
+
 // settled is the time after which nothing may be sent that is acknowledged. A
 // commit whose flush fails is in nobody's answer, so it is when the flush of the
 // one before began: what was sent later is not in that one.
 func (b *breaker) settled() time.Duration {
-	if k := b.hit.kind(); k == memtables || k == valueLog {
+	switch b.hit.kind() {
+	case memtables, valueLog:
 		return b.last
+	case tables:
+		return b.hit.At + mergeGrace
 	}
 	return b.hit.At + grace
 }

@@ -55,6 +55,7 @@ func TestBreaker(t *testing.T) {
 		{Call: "msync", File: "/s/badger/00001.mem", At: 5},
 		{Call: "fsync", File: "/s/acknowledged", At: 6},
 		{Call: "msync", File: "/s/badger/00001.mem", At: 7},
+		{Call: "msync", File: "/s/badger/000004.sst", At: 8},
 	}
 	for name, c := range map[string]struct {
 		target  target
@@ -66,7 +67,8 @@ func TestBreaker(t *testing.T) {
 		"the first memtable":      {target{kind: memtables, number: 1}, 2, 0},
 		"the second value log":    {target{kind: valueLog, number: 2}, 3, 3},
 		"the acknowledged number": {target{kind: acknowledged, number: 1}, 5, 6 + grace},
-		"none":                    {target{kind: tables, number: 1}, -1, grace},
+		"a table":                 {target{kind: tables, number: 1}, 7, 8 + mergeGrace},
+		"none":                    {target{kind: tables, number: 2}, -1, grace},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
