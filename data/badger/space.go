@@ -56,7 +56,6 @@ const spacePause = 50 * time.Millisecond
 // watch looks at the free space and flushes the acknowledged number each second.
 // It also fails the store when a merge has met a wrong block.
 func (s *Store) watch() {
-	opened := mismatches.Load()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
@@ -66,7 +65,7 @@ func (s *Store) watch() {
 		case <-tick.C:
 		}
 		s.checkSpace()
-		_ = s.sound(opened) // told through Failed
+		_ = s.sound(s.wrong) // told through Failed
 		if err := s.acked.sync(); err != nil {
 			_ = s.fail(err) // told through Failed
 		}

@@ -101,6 +101,7 @@ type Store struct {
 	firstEvent atomic.Uint64 // id before which there is no event; for readers
 
 	merges *mergeGuard // nil until Badger is opened
+	wrong  uint64      // mismatches before that
 	// What merging goes by.
 	busy     atomic.Int64 // how long the writer was at work in all
 	garbage  atomic.Int64 // bytes deleted since the last merge, about
@@ -268,6 +269,7 @@ func (s *Store) openBadger() (err error) {
 	if err != nil {
 		return classify(err)
 	}
+	s.wrong = mismatches.Load()
 	s.merges = watchMerges(filepath.Join(dir, badger.ManifestFilename), manifest)
 	watchMismatches()
 	db, err := badger.Open(o)
@@ -343,14 +345,24 @@ func (s *Store) Close() error {
 		s.watching.Wait()
 		done <- s.release()
 	}()
-	select {
-	case err := <-done:
-		if err != nil {
-			return fmt.Errorf("close store: %w", err)
+	late := time.After(closeLimit)
+	look := time.NewTicker(100 * time.Millisecond)
+	defer look.Stop()
+	for {
+		select {
+		case err := <-done:
+			if err != nil {
+				return fmt.Errorf("close store: %w", err)
+			}
+			return nil
+		case <-look.C:
+			// Badger waits for a merge that has met a wrong block, and that does not end.
+			if err := s.sound(s.wrong); err != nil {
+				return fmt.Errorf("close store: %w", err)
+			}
+		case <-late:
+			return fmt.Errorf("close store: not done after %v: %w", closeLimit, data.ErrStorage)
 		}
-		return nil
-	case <-time.After(closeLimit):
-		return fmt.Errorf("close store: not done after %v: %w", closeLimit, data.ErrStorage)
 	}
 }
 
