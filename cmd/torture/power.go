@@ -27,7 +27,8 @@ import (
 // With real power the program dies in the same instant, so most are killed then.
 // The others see a disk that answers EIO. They must end by themselves, without
 // having acknowledged anything more: with 1, or by the kernel's SIGBUS for memory
-// that a file is behind, on which the runtime of Go ends with 2.
+// that a file is behind, on which the runtime of Go ends with 2. A start may take
+// what it reads of such a disk for damage, and end with 4.
 type power struct {
 	earliest, latest time.Duration
 	lives            int
@@ -141,7 +142,7 @@ func (s *system) outlive(ctx context.Context, c *rig.Child) error {
 }
 
 // end kills a program whose disk failed, if it has not ended for that by itself:
-// with 1, or by a fault.
+// with 1, by a fault, or before it was ready by finding the store damaged.
 func (s *system) end(c *rig.Child) {
 	c.Kill()
 	e := exit{Code: c.Code(), Want: 1}
@@ -152,6 +153,9 @@ func (s *system) end(c *rig.Child) {
 	case s.faulted(c):
 		e.Want = faultCode
 		s.round.count("ends by SIGBUS", 1)
+	case e.Code == damagedCode && c.Ready == 0:
+		e.Want = damagedCode
+		s.round.count("starts that took the end of their disk for damage", 1)
 	default:
 		s.round.count("ends by itself", 1)
 	}
@@ -170,6 +174,11 @@ func (s *system) faulted(c *rig.Child) bool {
 	}
 	return err == nil && c.Code() == faultCode && bytes.Count(log, []byte("[signal SIGBUS: bus error")) > before
 }
+
+// damagedCode is what a start ends with that finds its store damaged. A disk that
+// goes while it is read gives zeros, as it does where nothing was ever written; that
+// nothing is lost is for the next start to show.
+const damagedCode = 4
 
 // faultCode is what the runtime of Go ends with after a fault.
 const faultCode = 2
