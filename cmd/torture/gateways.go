@@ -42,8 +42,11 @@ type arrival struct {
 	Status int  // of the answer; 0 when there was none
 	Known  bool // it came with the secrets of its gateway
 
-	late bool // the gateway turned to it when it may have been given up
+	late time.Duration // how long after At the gateway turned to it
 }
+
+// givenUp reports whether the gateway turned to it when it may have been given up.
+func (a *arrival) givenUp() bool { return a.late > tolerance/2 }
 
 // digest is a SHA-256.
 type digest [sha256.Size]byte
@@ -101,7 +104,7 @@ func (g *gateways) enter(r *http.Request) *arrival {
 // announced is what the head of a request says.
 func (g *gateways) announced(r *http.Request) *arrival {
 	lateness := rig.Lateness(r)
-	a := &arrival{Message: r.Header.Get("Postrider-Message-Id"), At: time.Since(g.began) - lateness, late: lateness > tolerance/2}
+	a := &arrival{Message: r.Header.Get("Postrider-Message-Id"), At: time.Since(g.began) - lateness, late: lateness}
 	a.Number, _ = strconv.Atoi(r.Header.Get("Postrider-Attempt")) // 0 is a violation
 	a.Known = r.Header.Get("Authorization") == g.secrets.header && r.Header.Get("X-Token") == g.secrets.token
 	return a
@@ -180,7 +183,7 @@ func (g *gateways) leave(a *arrival, status int) {
 	}
 	// That the program has given up is heard of later, or not at all.
 	a.End, a.Status = min(time.Since(g.began), a.At+g.timeout), status
-	if a.late {
+	if a.givenUp() {
 		a.End = a.At // it may have ended at once
 	}
 }

@@ -91,7 +91,8 @@ func crowded(s *system) check {
 	return func(a *account, complain complainer) {
 		visits := map[string][]rig.Visit{}
 		for _, one := range a.Arrivals {
-			v := rig.Visit{At: s.began.Add(one.At)}
+			// When it came is known to some milliseconds, when its gateway turned to it exactly.
+			v := rig.Visit{At: s.began.Add(one.At + one.late)}
 			// When the program gave up is not known exactly.
 			if one.Status != 0 {
 				v.End = s.began.Add(one.End)
