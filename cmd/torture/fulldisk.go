@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"math"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -30,7 +28,7 @@ import (
 type fullDisk struct {
 	fill string
 
-	swept sync.Once
+	volumes volumes
 }
 
 // What fills the disk.
@@ -52,12 +50,7 @@ func (m *fullDisk) require() error {
 }
 
 func (m *fullDisk) round(ctx context.Context, r *round) error {
-	var err error
-	m.swept.Do(func() { err = sweep(filepath.Dir(r.dir), "full-disk") })
-	if err != nil {
-		return err
-	}
-	v, err := newVolume(ctx, r, volumeSize)
+	v, err := m.volumes.next(ctx, r, "full-disk")
 	if err != nil {
 		return err
 	}

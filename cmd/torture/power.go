@@ -6,7 +6,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -34,7 +33,7 @@ type power struct {
 	lives            int
 	recoveries       int
 
-	swept sync.Once
+	volumes volumes
 }
 
 func (m *power) flags(f *pflag.FlagSet) {
@@ -46,16 +45,8 @@ func (m *power) flags(f *pflag.FlagSet) {
 
 func (*power) require() error { return tryVolumes() }
 
-// volumeSize is that of the volume. The file has holes.
-const volumeSize = 1 << 30
-
 func (m *power) round(ctx context.Context, r *round) error {
-	var err error
-	m.swept.Do(func() { err = sweep(filepath.Dir(r.dir), "power") })
-	if err != nil {
-		return err
-	}
-	v, err := newVolume(ctx, r, volumeSize)
+	v, err := m.volumes.next(ctx, r, "power")
 	if err != nil {
 		return err
 	}

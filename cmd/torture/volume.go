@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 )
 
 // volume is a file system of its own for one round: ext4 in a file.
@@ -23,6 +24,22 @@ const (
 	mountName = "volume"
 	ownerName = "volume.owner" // locked while its round runs
 )
+
+// volumeSize is that of a volume. The file has holes.
+const volumeSize = 1 << 30
+
+// volumes are those of a mode.
+type volumes struct{ swept sync.Once }
+
+// next makes one. Before the first it clears away what a run that was killed left.
+func (s *volumes) next(ctx context.Context, r *round, mode string) (*volume, error) {
+	var err error
+	s.swept.Do(func() { err = sweep(filepath.Dir(r.dir), mode) })
+	if err != nil {
+		return nil, err
+	}
+	return newVolume(ctx, r, volumeSize)
+}
 
 // newVolume makes and mounts one. It is gone when the round ends, and the file
 // stays for a round that fails.
