@@ -26,12 +26,16 @@ build: ## Build bin/postrider
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/postrider ./cmd/postrider
 
 .PHONY: check
-check: tidy-diff lint test race ## What CI runs: format, tidy, lint, vet, tests, tests with the race detector
+check: tidy-diff lint test race check-versus ## What CI runs: format, tidy, lint, vet, tests, tests with the race detector
 
 .PHONY: race
 race: ## Run all tests with the race detector (needs a C compiler)
 	$(GO) vet ./...
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on ./...
+
+.PHONY: check-versus
+check-versus: $(LINT) ## The same for cmd/versus, which is a module of its own
+	cd cmd/versus && $(GO) mod tidy -diff && $(CURDIR)/$(LINT) run && $(GO) test -shuffle=on ./...
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME
@@ -56,7 +60,15 @@ torture-long: build ## The long pass, noted in var/torture.jsonl; as root also w
 	$(GO) run ./cmd/torture all --pass long --journal var/torture.jsonl
 
 .PHONY: bench
-bench: ## Run the benchmarks
+bench: build ## Measure against what this machine allows, in less than three minutes
+	cd cmd/versus && $(GO) run . bench --binary ../../bin/postrider
+
+.PHONY: versus
+versus: build ## Measure side by side with peers; those whose server is not installed are skipped (a quarter of an hour)
+	cd cmd/versus && $(GO) run . --binary ../../bin/postrider
+
+.PHONY: microbench
+microbench: ## Run the micro benchmarks of the packages
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: cover
