@@ -35,6 +35,18 @@ func BenchmarkDecodeEvents1000(b *testing.B) {
 	}
 }
 
+func BenchmarkDecodeMessage(b *testing.B) {
+	body := []byte(`{"gateway":"gateway_1","message":"` + strings.Repeat("m", 200) + `"}`)
+	declared := func(name string) (data.Gateway, bool) { return data.Gateway{Name: name}, true }
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := decodeMessage(body, declared); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkRefuseEvent(b *testing.B) {
 	body := []byte(`{"event_type":123,"event_payload":{}}`)
 	b.ReportAllocs()

@@ -326,3 +326,19 @@ func TestIsPrompt(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkSlots takes, uses and gives back a slot, with others that wait for one.
+func BenchmarkSlots(b *testing.B) {
+	s := NewSlots(64)
+	waiting := join(s, false)
+	waiting.take(100)
+	l := join(s, true)
+	b.ReportAllocs()
+	for b.Loop() {
+		if l.take(1) != 1 {
+			b.Fatal("no slot for a prompt lane")
+		}
+		l.start()
+		l.end()
+	}
+}

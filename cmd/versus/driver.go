@@ -33,15 +33,27 @@ func drive(ctx context.Context, in io.Reader, out io.Writer) error {
 	if err := server.RegisterName("Driver", &Driver{driver{ctx, s}}); err != nil {
 		return err
 	}
-	server.ServeConn(standard{in, out})
+	server.ServeConn(standard{in, out, cancel})
 	return nil
 }
 
-// standard is standard input and output as one.
+// standard is standard input and output as one. What is under way ends with the
+// input, since nobody waits for it any more.
 type standard struct {
-	io.Reader
-	io.Writer
+	in  io.Reader
+	out io.Writer
+	end context.CancelFunc
 }
+
+func (s standard) Read(p []byte) (int, error) {
+	n, err := s.in.Read(p)
+	if err != nil {
+		s.end()
+	}
+	return n, err
+}
+
+func (s standard) Write(p []byte) (int, error) { return s.out.Write(p) }
 
 // Close does nothing: the process ends instead.
 func (standard) Close() error { return nil }

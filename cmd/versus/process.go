@@ -29,7 +29,7 @@ type ready struct {
 	About string `json:"about"` // settings read back, if it knows them already
 }
 
-// spawn starts a child. It is killed with ctx.
+// spawn starts a child. It is asked to end with ctx, and killed if it does not.
 func spawn(ctx context.Context, args ...string) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -37,13 +37,13 @@ func spawn(ctx context.Context, args ...string) (*process, error) {
 	}
 	cmd := exec.CommandContext(ctx, self, args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = patience
 	p := &process{cmd: cmd, said: &tail{}}
 	cmd.Stderr = p.said
 	if p.in, err = cmd.StdinPipe(); err != nil {
 		return nil, err
 	}
+	cmd.Cancel = p.in.Close
+	cmd.WaitDelay = patience
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -82,7 +82,7 @@ func (p *process) stop() error {
 	killed := time.AfterFunc(patience, func() { _ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) })
 	defer killed.Stop()
 	_, _ = io.Copy(io.Discard, p.out)
-	if err := p.cmd.Wait(); err != nil {
+	if err := p.cmd.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("%s ended with %w; it said\n%s", p.cmd.Args[1], err, p.said)
 	}
 	return nil

@@ -2,6 +2,7 @@ package dialect_test
 
 import (
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -151,4 +152,16 @@ func FuzzJudge(f *testing.F) {
 			t.Errorf("Judge(%d, %q) = %+v", status, header, r)
 		}
 	})
+}
+
+func BenchmarkJudge(b *testing.B) {
+	d := compile(b, dialect.Declaration{URL: "http://127.0.0.1:5000/gateway_1", Permanent: []int{400, 410}})
+	for _, answer := range []dialect.Answer{{Status: 200}, {Status: 429, Header: map[string][]string{"Retry-After": {"30"}}}} {
+		b.Run(strconv.Itoa(answer.Status), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				_ = d.Judge(answer, now)
+			}
+		})
+	}
 }
