@@ -34,6 +34,7 @@ type options struct {
 	slow     map[string]string
 	flags    []string
 	environ  []string
+	profiles string // directory for profiles of our program; "" for none
 }
 
 // declare declares the flags of every command.
@@ -53,6 +54,7 @@ func (o *options) declareRounds(f *pflag.FlagSet, rounds int, span time.Duration
 	f.StringVar(&o.load, "load", "auto", "what makes the load of single events: own, wrk, or auto (wrk if there is one)")
 	f.IntVar(&o.rounds, "rounds", rounds, "how often each contestant has its turn")
 	f.DurationVar(&o.span, "for", span, "how long each measurement takes")
+	f.StringVar(&o.profiles, "profiles", "", "directory to write CPU profiles of our program to, one for each measurement")
 }
 
 // declarePeers declares the flags of commands that compare with others.
@@ -155,7 +157,11 @@ func (l *lab) loader() string {
 // program finds the program, or builds it, and asks for its version.
 func (l *lab) program(ctx context.Context) (err error) {
 	if l.binary == "" {
-		if l.binary, err = build(ctx, l.dir); err != nil {
+		var tags string
+		if l.profiles != "" {
+			tags = profileTag
+		}
+		if l.binary, err = build(ctx, l.dir, tags); err != nil {
 			return err
 		}
 	}
@@ -167,6 +173,12 @@ func (l *lab) program(ctx context.Context) (err error) {
 		return err
 	}
 	l.version = join(l.version, info.GoVersion)
+	if l.profiles != "" {
+		if err := errors.Join(profilable(info), os.MkdirAll(l.profiles, 0o755)); err != nil {
+			return err
+		}
+		l.note("PROFILED: not for comparison")
+	}
 	const below = "github.com/valyala/fasthttp"
 	for _, m := range info.Deps {
 		if m.Path == below && !strings.HasSuffix(moduleVersion(below), " "+m.Version) {
@@ -178,7 +190,7 @@ func (l *lab) program(ctx context.Context) (err error) {
 
 // build builds the program as the Makefile does, from the module beside which this
 // one lies, so that it has its own dependencies and not ours.
-func build(ctx context.Context, dir string) (binary string, err error) {
+func build(ctx context.Context, dir, tags string) (binary string, err error) {
 	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/postrider/postrider").Output()
 	if err != nil {
 		return "", fmt.Errorf("find the program's module: %w; start this in cmd/versus, or name a program with --binary", err)
@@ -186,7 +198,7 @@ func build(ctx context.Context, dir string) (binary string, err error) {
 	source := strings.TrimSpace(string(root))
 	flags := "-s -w -X main.version=" + firstLine(ctx, "git", "-C", source, "describe", "--tags", "--always", "--dirty")
 	binary = filepath.Join(dir, "postrider")
-	cmd := exec.CommandContext(ctx, "go", "build", "-C", source, "-trimpath", "-ldflags", flags, "-o", binary, "./cmd/postrider")
+	cmd := exec.CommandContext(ctx, "go", "build", "-C", source, "-trimpath", "-tags", tags, "-ldflags", flags, "-o", binary, "./cmd/postrider")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the program: %w\n%s", err, out)
@@ -298,6 +310,9 @@ func (l *lab) take(ctx context.Context, e entry, round int, delivers bool, measu
 	defer func() { err = errors.Join(err, t.driver.stop()) }()
 	defer func() { err = errors.Join(err, t.stop()) }()
 	at := site{dir: t.dir, workers: l.workers, pool: l.pool, program: l.binary, flags: l.flags, environ: l.environ}
+	if l.profiles != "" {
+		at.environ = append(slices.Clone(at.environ), "PROFILES_SOCKET="+t.profilesSocket())
+	}
 	if delivers {
 		if err := t.driver.call(ctx, "Sink", 0, &at.sink); err != nil {
 			return err

@@ -21,6 +21,7 @@
 //	driver.go      the client: a process that makes load and has the sink
 //	openloop.go    load at a rate
 //	process.go     children that end with us
+//	profile.go     profiles of the program while it is measured
 //	report.go      the table
 //
 // It is a module of its own, so that no peer is a dependency of the program.

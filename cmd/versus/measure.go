@@ -41,7 +41,8 @@ func (l *lab) limit() time.Duration { return 20*l.span + patience }
 func (t *turn) closed(ctx context.Context, measure string, r request, connections, per int) error {
 	var got ClosedResult
 	load := ClosedLoad{Request: r, Connections: connections, Warm: t.warm(), For: t.span}
-	if err := t.driver.call(ctx, "Closed", load, &got); err != nil {
+	err := t.profiled(ctx, measure, func() error { return t.driver.call(ctx, "Closed", load, &got) })
+	if err != nil {
 		return fmt.Errorf("%s: %w", measure, err)
 	}
 	t.add(measure, value{got.Rate * float64(per), got.Latency.quantile(0.5), got.Latency.quantile(0.99)})
@@ -66,11 +67,15 @@ func (t *turn) eventsOver(ctx context.Context, connections int) error {
 	if t.wrk == nil {
 		return t.closed(ctx, eventsAt(connections), r, connections, 1)
 	}
-	rate, p50, p99, err := t.wrk.run(ctx, r, connections, t.span)
+	var got value
+	err := t.profiled(ctx, eventsAt(connections), func() (err error) {
+		got, err = t.wrk.run(ctx, r, connections, t.span)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	t.add(eventsAt(connections), value{rate, p50, p99})
+	t.add(eventsAt(connections), got)
 	return nil
 }
 
@@ -116,7 +121,7 @@ const senders = 256
 func (t *turn) deliveries(ctx context.Context) (rate float64, err error) {
 	var got Delivered
 	load := Delivery{Request: postMessage(t.url), Connections: senders, For: t.span, Limit: t.limit()}
-	if err := t.driver.call(ctx, "Deliver", load, &got); err != nil {
+	if err := t.profiled(ctx, delivering, func() error { return t.driver.call(ctx, "Deliver", load, &got) }); err != nil {
 		return 0, err
 	}
 	arrived := time.Now()
@@ -137,7 +142,7 @@ func (t *turn) deliveries(ctx context.Context) (rate float64, err error) {
 func (t *turn) latency(ctx context.Context, rate float64) error {
 	var got OpenResult
 	load := OpenLoad{Request: postMessage(t.url), Connections: senders, Rate: rate, For: t.span, Limit: t.limit()}
-	if err := t.driver.call(ctx, "Open", load, &got); err != nil {
+	if err := t.profiled(ctx, arriving, func() error { return t.driver.call(ctx, "Open", load, &got) }); err != nil {
 		return err
 	}
 	for _, m := range []struct {

@@ -232,12 +232,12 @@ func TestParseWrk(t *testing.T) {
 Requests/sec:  67183.12
 Transfer/sec:     11.40MB
 `
-	rate, p50, p99, err := parseWrk(good)
-	if rate != 67183.12 || p50 != 812*time.Microsecond || p99 != 4420*time.Microsecond || err != nil {
-		t.Errorf("parseWrk() = %v, %v, %v, %v", rate, p50, p99, err)
+	want := value{67183.12, 812 * time.Microsecond, 4420 * time.Microsecond}
+	if got, err := parseWrk(good); err != nil || got != want {
+		t.Errorf("parseWrk() = %v, %v; want %v", got, err, want)
 	}
 	for _, bad := range []string{"", good + "  Non-2xx or 3xx responses: 7\n", "  Socket errors: connect 0, read 1, write 0, timeout 0\n" + good} {
-		if _, _, _, err := parseWrk(bad); err == nil {
+		if _, err := parseWrk(bad); err == nil {
 			t.Errorf("parseWrk(%q) has no error", bad)
 		}
 	}

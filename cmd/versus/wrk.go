@@ -27,27 +27,27 @@ func findWrk(dir string) *wrk {
 }
 
 // run runs a closed loop and returns its rate and times.
-func (w *wrk) run(ctx context.Context, r request, connections int, span time.Duration) (rate float64, p50, p99 time.Duration, err error) {
+func (w *wrk) run(ctx context.Context, r request, connections int, span time.Duration) (v value, err error) {
 	script := filepath.Join(w.dir, "post.lua")
 	lua := fmt.Sprintf("wrk.method = \"POST\"\nwrk.body = [==[%s]==]\nwrk.headers[\"Content-Type\"] = \"application/json\"\n", r.Body)
 	if err := os.WriteFile(script, []byte(lua), 0o600); err != nil {
-		return 0, 0, 0, err
+		return value{}, err
 	}
 	seconds := max(1, int(math.Ceil(span.Seconds())))
 	out, err := exec.CommandContext(ctx, w.binary, "-t2", "-c", strconv.Itoa(connections), "-d", fmt.Sprintf("%ds", seconds),
 		"--latency", "--timeout", "30s", "-s", script, r.URL).CombinedOutput()
 	if err != nil {
-		return 0, 0, 0, fmt.Errorf("wrk: %w\n%s", err, out)
+		return value{}, fmt.Errorf("wrk: %w\n%s", err, out)
 	}
 	return parseWrk(string(out))
 }
 
 // parseWrk reads what it printed. An answer that is no 2xx makes it worth nothing.
-func parseWrk(out string) (rate float64, p50, p99 time.Duration, err error) {
+func parseWrk(out string) (v value, err error) {
 	for _, bad := range []string{"Non-2xx", "Socket errors"} {
 		if at := strings.Index(out, bad); at >= 0 {
 			line, _, _ := strings.Cut(out[at:], "\n")
-			return 0, 0, 0, fmt.Errorf("wrk: %s", line)
+			return value{}, fmt.Errorf("wrk: %s", line)
 		}
 	}
 	field := func(name string) string {
@@ -60,14 +60,14 @@ func parseWrk(out string) (rate float64, p50, p99 time.Duration, err error) {
 	}
 	perSecond, half, most := field("Requests/sec:"), field("50%"), field("99%")
 	if err != nil {
-		return 0, 0, 0, err
+		return value{}, err
 	}
-	if rate, err = strconv.ParseFloat(perSecond, 64); err != nil {
-		return 0, 0, 0, err
+	if v.rate, err = strconv.ParseFloat(perSecond, 64); err != nil {
+		return value{}, err
 	}
-	if p50, err = time.ParseDuration(half); err != nil {
-		return 0, 0, 0, err
+	if v.p50, err = time.ParseDuration(half); err != nil {
+		return value{}, err
 	}
-	p99, err = time.ParseDuration(most)
-	return rate, p50, p99, err
+	v.p99, err = time.ParseDuration(most)
+	return v, err
 }
