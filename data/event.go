@@ -22,6 +22,9 @@ type EventQuery struct {
 	Type  string // only events of this very type; "" means all
 	After ID     // only events after this one; 0 means from the first
 	Limit int    // at most this many
+	// Enough is told each event of the page, in order; true ends the page behind
+	// it. nil means that only the other bounds end one.
+	Enough func(Event) bool
 }
 
 // EventPage answers an [EventQuery]. A filter looks at a bounded stretch of the

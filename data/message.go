@@ -180,6 +180,9 @@ type MessageQuery struct {
 	Unsent  bool    // only messages that were not sent again
 	After   string  // the cursor of the page before; "" means from the start
 	Limit   int     // at most this many
+	// Enough is told each message of the page, in order; true ends the page behind
+	// it. nil means that only the other bounds end one.
+	Enough func(Message) bool
 }
 
 // DeadStates lists the states of dead letters.

@@ -12,15 +12,25 @@ import (
 
 const contentJSON = "application/json"
 
-// answer writes v as JSON. What is stored is shown even when it is not Unicode.
+// asStored shows what is stored even when it is not Unicode.
+func asStored() json.Options {
+	return json.JoinOptions(jsontext.AllowInvalidUTF8(true), json.Deterministic(true))
+}
+
+// answer writes v as JSON.
 func answer(c *fiber.Ctx, v any) error {
-	body, err := json.Marshal(v, jsontext.AllowInvalidUTF8(true), json.Deterministic(true))
+	body, err := json.Marshal(v, asStored())
 	if err != nil {
 		return fmt.Errorf("write an answer: %w", err)
 	}
+	answerJSON(c, body)
+	return nil
+}
+
+// answerJSON answers with body, which is not changed any more.
+func answerJSON(c *fiber.Ctx, body []byte) {
 	c.Response().Header.SetContentType(contentJSON)
 	c.Response().SetBodyRaw(body)
-	return nil
 }
 
 // The answers of the intake routes are put together by hand, into the buffer of

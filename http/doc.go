@@ -31,7 +31,8 @@
 // Lists are in the order of acceptance, newest last. While there may be more,
 // next is the value of after for the following page, also when a page came out
 // short, or empty, because a filter had to look far or much was deleted; at the
-// end it is null. Whoever wants to go on from the end later keeps the id of the
+// end it is null. A page also ends with the entry that makes it a megabyte of
+// JSON, as a list of gateways does that is asked for without a limit. Whoever wants to go on from the end later keeps the id of the
 // last event as after: an event's id is its cursor. A next of all messages is none
 // of those of a gateway or state, nor the other way round. An empty parameter
 // counts as not given.

@@ -94,21 +94,17 @@ func (s *Server) listEvents(c *fiber.Ctx) error {
 	if err := given.err(); err != nil {
 		return err
 	}
+	list := newListing("events")
+	q.Enough = func(e data.Event) bool { return list.add(showAsEvent(e)) }
 	page, err := s.opts.Reader.Events(q)
 	if err != nil {
 		return fmt.Errorf("list events: %w", err)
 	}
-	list := struct {
-		Events []eventAnswer `json:"events"`
-		Next   *string       `json:"next"`
-	}{Events: make([]eventAnswer, 0, len(page.Events))}
-	for _, event := range page.Events {
-		list.Events = append(list.Events, showAsEvent(event))
-	}
+	next := ""
 	if page.More {
-		list.Next = new(page.Next.String())
+		next = page.Next.String()
 	}
-	return answer(c, list)
+	return list.answer(c, next)
 }
 
 // stamp writes a time for people: UTC, with milliseconds.

@@ -194,12 +194,12 @@ func (s *store) Events(q data.EventQuery) (data.EventPage, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var page data.EventPage
-	looked := 0
+	looked, enough := 0, false
 	for _, e := range s.events {
 		if e.ID <= q.After {
 			continue
 		}
-		if looked == 10 || len(page.Events) == q.Limit {
+		if enough || looked == 10 || len(page.Events) == q.Limit {
 			page.More = true
 			return page, nil
 		}
@@ -207,6 +207,7 @@ func (s *store) Events(q data.EventQuery) (data.EventPage, error) {
 		page.Next = e.ID
 		if q.Type == "" || q.Type == e.Type {
 			page.Events = append(page.Events, e)
+			enough = q.Enough != nil && q.Enough(e)
 		}
 	}
 	return page, nil
@@ -233,16 +234,18 @@ func (s *store) Messages(q data.MessageQuery) (data.MessagePage, error) {
 		}
 	}
 	var page data.MessagePage
+	enough := false
 	for _, m := range s.messages {
 		if m.ID <= after || q.Gateway != "" && q.Gateway != m.Gateway || len(q.States) > 0 && !slices.Contains(q.States, m.State) ||
 			q.Cause != "" && q.Cause != m.Cause() || q.Unsent && m.ResentAs != 0 {
 			continue
 		}
-		if len(page.Messages) == q.Limit {
-			page.Next = fmt.Sprintf("m%d", page.Messages[q.Limit-1].ID)
+		if enough || len(page.Messages) == q.Limit {
+			page.Next = fmt.Sprintf("m%d", page.Messages[len(page.Messages)-1].ID)
 			return page, nil
 		}
 		page.Messages = append(page.Messages, m)
+		enough = q.Enough != nil && q.Enough(m)
 	}
 	return page, nil
 }

@@ -129,8 +129,8 @@ func (s *Server) showGateway(c *fiber.Ctx) error {
 	return answer(c, showAsGateway(gateway))
 }
 
-// listGateways lists all gateways unless a limit is given: there are as many as
-// somebody declared, while events and messages have no end.
+// listGateways lists all gateways that a page takes unless a limit is given: there
+// are as many as somebody declared, while events and messages have no end.
 func (s *Server) listGateways(c *fiber.Ctx) error {
 	given, err := parameters(c, "limit", "after")
 	if err != nil {
@@ -145,19 +145,14 @@ func (s *Server) listGateways(c *fiber.Ctx) error {
 		return err
 	}
 	rest := all[sort.Search(len(all), func(i int) bool { return all[i].Name > after }):]
-	list := struct {
-		Gateways []gatewayAnswer `json:"gateways"`
-		Next     *string         `json:"next"`
-	}{}
-	if limited && len(rest) > limit {
-		rest = rest[:limit]
-		list.Next = new(rest[limit-1].Name)
+	list := newListing("gateways")
+	for i, gateway := range rest {
+		full := list.add(showAsGateway(gateway))
+		if more := i+1 < len(rest); more && (full || limited && i+1 == limit) {
+			return list.answer(c, gateway.Name)
+		}
 	}
-	list.Gateways = make([]gatewayAnswer, 0, len(rest))
-	for _, gateway := range rest {
-		list.Gateways = append(list.Gateways, showAsGateway(gateway))
-	}
-	return answer(c, list)
+	return list.answer(c, "")
 }
 
 // gateways returns all that is worth showing, by name.

@@ -141,21 +141,13 @@ func (s *Server) listMessages(c *fiber.Ctx) error {
 	if err := given.err(); err != nil {
 		return err
 	}
+	list := newListing("messages")
+	q.Enough = func(m data.Message) bool { return list.add(showAsMessage(m)) }
 	page, err := s.opts.Reader.Messages(q)
 	if err != nil {
 		return fmt.Errorf("list messages: %w", err)
 	}
-	list := struct {
-		Messages []messageAnswer `json:"messages"`
-		Next     *string         `json:"next"`
-	}{Messages: make([]messageAnswer, 0, len(page.Messages))}
-	for _, message := range page.Messages {
-		list.Messages = append(list.Messages, showAsMessage(message))
-	}
-	if page.Next != "" {
-		list.Next = new(page.Next)
-	}
-	return answer(c, list)
+	return list.answer(c, page.Next)
 }
 
 // cancelMessage takes a message back. It needs no body and works while nothing

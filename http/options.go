@@ -36,6 +36,9 @@ type Pauser interface {
 
 // Reader answers questions about what is stored. What is not there is
 // [data.ErrNotFound]; for Lane this means that the gateway never had a message.
+//
+// A query has the last word on its page: Enough is told each record once, and what
+// it was told is the page.
 type Reader interface {
 	// Answered returns the first id that was given for an idempotency key, false
 	// when the key is not known, or [data.ErrKeyReused].

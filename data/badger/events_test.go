@@ -173,3 +173,43 @@ func TestPagesAreBoundedInBytes(t *testing.T) {
 		}
 	}
 }
+
+// Who asks can end a page with any record, and the next one goes on behind it.
+func TestPagesEndWithWhatIsEnough(t *testing.T) {
+	k := newKept(t)
+	zoo(k)
+	for i := range 20 {
+		k.record(data.NewEvent{Type: fmt.Sprintf("type_%d", i%2), Payload: fmt.Sprint(i)})
+	}
+	for n := range 4 { // records to a page, 0 as 1
+		told := 0
+		enough := func() bool {
+			told++
+			return n == 0 || told%n == 0
+		}
+		for _, kind := range []string{"", "type_1"} {
+			q := data.EventQuery{Type: kind, Limit: 100}
+			want := k.everyEvent(q)
+			q.Enough = func(data.Event) bool { return enough() }
+			told = 0
+			if got := k.everyEvent(q); !slices.Equal(got, want) || told != len(want) {
+				t.Errorf("events of type %q in pages of %d: %d, told of %d; want %d", kind, max(n, 1), len(got), told, len(want))
+			}
+			if page, err := k.Events(q); err != nil || len(page.Events) > max(n, 1) {
+				t.Errorf("a page has %d events, %v; want %d", len(page.Events), err, max(n, 1))
+			}
+		}
+		for _, q := range []data.MessageQuery{{}, {Gateway: "gateway_1"}, {States: data.AllStates()}, {States: data.DeadStates()}} {
+			q.Limit = 100
+			want := idsOf(k.every(q), messageID)
+			q.Enough = func(data.Message) bool { return enough() }
+			told = 0
+			if got := idsOf(k.every(q), messageID); !slices.Equal(got, want) || told != len(want) {
+				t.Errorf("messages of %+v in pages of %d: %d, told of %d; want %d", q, max(n, 1), len(got), told, len(want))
+			}
+			if page, err := k.Messages(q); err != nil || len(page.Messages) > max(n, 1) {
+				t.Errorf("a page has %d messages, %v; want %d", len(page.Messages), err, max(n, 1))
+			}
+		}
+	}
+}

@@ -50,7 +50,7 @@ func (s *Store) Event(id data.ID) (data.Event, error) {
 // Events returns a page of the log.
 func (s *Store) Events(q data.EventQuery) (data.EventPage, error) {
 	page := data.EventPage{Next: q.After}
-	examined, size := 0, 0
+	examined, size, enough := 0, 0, false
 	from := max(behind(q.After), data.ID(s.firstEvent.Load())) // not past all that was deleted
 	err := s.scan([]byte{prefixEvents}, eventsKey(from), func(k, v []byte) error {
 		g, err := decodeEvents(k, v)
@@ -58,7 +58,7 @@ func (s *Store) Events(q data.EventQuery) (data.EventPage, error) {
 			return err
 		}
 		err = g.each(behind(q.After), func(id data.ID, kind, payload []byte) bool {
-			if len(page.Events) >= q.Limit || examined >= maxExamined || size >= maxPageBytes {
+			if len(page.Events) >= q.Limit || examined >= maxExamined || size >= maxPageBytes || enough {
 				page.More = true
 				return false
 			}
@@ -66,7 +66,9 @@ func (s *Store) Events(q data.EventQuery) (data.EventPage, error) {
 			page.Next = id
 			if q.Type == "" || q.Type == string(kind) {
 				size += len(kind) + len(payload)
-				page.Events = append(page.Events, data.Event{ID: id, Type: string(kind), Payload: string(payload), ReceivedAt: g.received})
+				event := data.Event{ID: id, Type: string(kind), Payload: string(payload), ReceivedAt: g.received}
+				page.Events = append(page.Events, event)
+				enough = q.Enough != nil && q.Enough(event)
 			}
 			return true
 		})

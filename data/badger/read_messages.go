@@ -99,6 +99,7 @@ type pager struct {
 	size     int
 	examined int
 	most     int // how many may be examined
+	enough   bool
 }
 
 // cursor says behind what a page goes on: a place in a section.
@@ -127,7 +128,7 @@ func parseCursor(text string) (cursor, error) {
 
 // full stops before the next record and leaves a cursor behind the last one.
 func (p *pager) full(c cursor) bool {
-	if len(p.page.Messages) < p.query.Limit && p.examined < p.most && p.size < maxPageBytes {
+	if len(p.page.Messages) < p.query.Limit && p.examined < p.most && p.size < maxPageBytes && !p.enough {
 		p.examined++
 		return false
 	}
@@ -150,6 +151,7 @@ func (p *pager) add(m *message, state data.State) error {
 		}
 		p.size += len(m.Text)
 		p.page.Messages = append(p.page.Messages, m.Message)
+		p.enough = p.query.Enough != nil && p.query.Enough(m.Message)
 	}
 	return nil
 }
