@@ -74,7 +74,7 @@
 //	429  the backlog of a gateway is full; Retry-After
 //	431  the head of the request is too large
 //	500  a bug; the log has it
-//	503  stopping, no space, overloaded (by writes, or by lists asked for at once), or the store did not answer; Retry-After
+//	503  stopping, no space, overloaded by writes, too many readers, or the store did not answer; Retry-After
 //
 // A list of errors names each place by JSON pointer or parameter, and a code:
 // required, null, type, unknown_field, empty_array, too_many, unknown_gateway;
@@ -86,6 +86,11 @@
 // A request whose head is not written in the one way that everybody reads alike
 // (bare line feeds, folded lines, spaces in names) is a malformed request: what
 // servers and proxies read differently is what requests are smuggled with.
+//
+// There are too many readers when lists wait too long for their turn, and when
+// 32 MiB of answers are made and not taken yet by those who asked for them. Then
+// what a GET asks for is refused if it is longer than 4 KiB, until some of it is
+// written or its connection is gone. What was done is told all the same.
 //
 // Connections beyond the limit are refused by the server below us with a plain
 // 503, before there is a request that could be answered.

@@ -24,6 +24,7 @@ var (
 	errUnauthorized = errors.New("no valid key")
 	errCrossOrigin  = errors.New("request of another origin")
 	errNotReady     = errors.New("not ready")
+	errUnread       = errors.New("too much is read at once")
 	errPanic        = errors.New("handler panicked")
 )
 
@@ -162,6 +163,9 @@ func lookUp(err error) problem {
 	case errors.Is(err, data.ErrOverloaded):
 		return row(503, "overloaded", "Overloaded",
 			"Too many requests wait for the disk; nothing was stored. Try again.", 1)
+	case errors.Is(err, errUnread):
+		return row(503, "too-many-readers", "Too many readers",
+			"Too much is asked for at once, or not taken yet by those who asked for it. Try again.", 1)
 	case errors.Is(err, data.ErrNoAnswer), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return row(503, "result-unknown", "Result unknown",
 			"The store did not answer in time; whether anything was stored is unknown. Repeat the request to find out, with the same Idempotency-Key if it takes one, so that nothing is stored twice.", 5)

@@ -28,6 +28,9 @@ func (s *Server) handle(c *fiber.Ctx) error {
 	prepare(c)
 	own := c.Route()
 	err := s.next(c)
+	if err == nil {
+		err = s.unwritten.hold(c)
+	}
 	route := routeUnmatched
 	if found := c.Route(); found != own {
 		route = found.Path
@@ -139,7 +142,7 @@ func (s *Server) report(c *fiber.Ctx, method, route string, began time.Time) {
 	if !s.opts.AccessLog {
 		return
 	}
-	size := -1
+	size := c.Response().Header.ContentLength() // of a stream, -1 when it is not known
 	if !c.Response().IsBodyStream() {
 		size = len(c.Response().Body())
 	}

@@ -23,6 +23,8 @@ type Server struct {
 	inFlight inFlight
 	turns    turns // of lists
 
+	unwritten unwritten
+
 	draining atomic.Bool // set by Shutdown, read by /readyz
 	mu       sync.Mutex  // guards ln: Serve and Shutdown may meet
 	ln       net.Listener
@@ -34,6 +36,7 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("make the HTTP server: %w", err)
 	}
 	s := &Server{opts: o.withDefaults(), keys: newKeyring(o.Keys), turns: newTurns()}
+	s.unwritten.most = maxUnwritten
 	s.app = fiber.New(fiber.Config{
 		AppName:               "postrider",
 		BodyLimit:             s.opts.BodyLimit,

@@ -24,6 +24,12 @@ func listen(tb testing.TB, s *Server) string {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	return serveOn(tb, s, ln)
+}
+
+// serveOn serves on ln until the test ends.
+func serveOn(tb testing.TB, s *Server, ln net.Listener) string {
+	tb.Helper()
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ln) }()
 	tb.Cleanup(func() {

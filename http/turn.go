@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
-
-	"github.com/postrider/postrider/data"
 )
 
 // turns lets as many lists be read and written at a time as there are processors.
@@ -32,7 +30,7 @@ func (t turns) take(limit time.Duration) (end func(), err error) {
 	case t <- struct{}{}:
 		return end, nil
 	case <-late.C:
-		return nil, data.ErrOverloaded
+		return nil, errUnread
 	}
 }
 

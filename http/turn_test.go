@@ -69,7 +69,7 @@ func TestListsAreRefused(t *testing.T) {
 	}
 	for _, path := range []string{"/api/v1/events", "/api/v1/messages", "/api/v1/gateways"} {
 		got := do(t, server, "GET", path, "")
-		if got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" || !strings.Contains(got.body, "overloaded") {
+		if got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" || !strings.Contains(got.body, "too-many-readers") {
 			t.Errorf("GET %s = %d %s, want 503 with Retry-After", path, got.status, got.body)
 		}
 	}
