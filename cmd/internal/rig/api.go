@@ -129,9 +129,9 @@ type Lane struct {
 func (l Lane) Open() int64 { return l.Counts["queued"] + l.Counts["sending"] + l.Counts["waiting"] }
 
 // Lanes returns all gateways.
-func (c *Child) Lanes(ctx context.Context) ([]Lane, error) {
-	var list struct{ Gateways []Lane }
-	return list.Gateways, c.Get(ctx, "/api/v1/gateways", &list)
+func (c *Child) Lanes(ctx context.Context) (all []Lane, err error) {
+	err = c.pages(ctx, gatewayList, func(p Page) { all = append(all, p.Gateways...) })
+	return all, err
 }
 
 // Open counts what is open over all gateways.
@@ -188,16 +188,18 @@ func (c *Child) Messages(ctx context.Context) (all []Message, err error) {
 	return all, err
 }
 
-// The lists of all events and of all messages.
+// The lists of all there is.
 const (
 	EventList   = "/api/v1/events"
 	MessageList = "/api/v1/messages"
+	gatewayList = "/api/v1/gateways"
 )
 
-// Page is one page of either list.
+// Page is one page of a list.
 type Page struct {
 	Events   []Event
 	Messages []Message
+	Gateways []Lane
 	Next     *string // nil for the last one
 }
 
