@@ -145,7 +145,9 @@ func (c *Client) Probe(ctx context.Context, d *dialect.Dialect, timeout time.Dur
 }
 
 // connect returns a connection on which nothing has come since the last answer.
-// Whatever has is no answer to the next request.
+// Whatever has is no answer to the next request. What comes between that look and
+// the request cannot be told from an answer, so a gateway that was caught once gets
+// no second request on a connection for a while.
 func (c *Client) connect(ctx context.Context, to endpoint, deadline time.Time) (*conn, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -153,6 +155,9 @@ func (c *Client) connect(ctx context.Context, to endpoint, deadline time.Time) (
 	for conn := c.idle.take(to); conn != nil; conn = c.idle.take(to) {
 		if conn.quiet() {
 			return conn, nil
+		}
+		if conn.spoke {
+			c.idle.distrust(to)
 		}
 		conn.close()
 	}

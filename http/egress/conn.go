@@ -20,7 +20,8 @@ type conn struct {
 
 	fd     syscall.RawConn
 	probe  func(fd uintptr) // kept, since making it anew costs an allocation
-	silent bool             // what probe found
+	waits  int              // what probe found: bytes, at least; -1 for none, 0 for the end
+	spoke  bool             // what quiet found: the gateway sent something that nobody asked for
 
 	ended sync.Once
 	of    *pool // whose room it takes; nil before that is known
@@ -41,8 +42,13 @@ func newConn(to endpoint, raw net.Conn, secure *tls.Conn) *conn {
 	}
 	c.probe = func(fd uintptr) {
 		var b [1]byte
-		_, err := syscall.Read(int(fd), b[:])
-		c.silent = err == syscall.EAGAIN
+		n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		switch err {
+		case nil:
+			c.waits = n
+		case syscall.EAGAIN:
+			c.waits = -1
+		}
 	}
 	return c
 }
@@ -62,19 +68,29 @@ func (c *conn) close() {
 // not read. To find out it may read what nobody wants: one that is not quiet is
 // of no use any more.
 func (c *conn) quiet() bool {
-	c.silent = false
-	if c.fd == nil || c.fd.Control(c.probe) != nil || !c.silent {
+	c.waits = 0
+	if c.fd == nil || c.fd.Control(c.probe) != nil {
 		return false
 	}
 	if c.secure == nil {
-		return true
+		c.spoke = c.waits > 0
+		return c.waits < 0
 	}
 	// TLS may hold more than it was asked for. With a deadline that has passed it
-	// gives that away and does not turn to the socket.
+	// gives that away and does not turn to the socket; where something waits there,
+	// that may be its own good-bye and no word of the gateway.
+	deadline := time.Unix(1, 0)
+	if c.waits > 0 {
+		deadline = time.Now().Add(parting)
+	}
 	var b [1]byte
-	if c.secure.SetReadDeadline(time.Unix(1, 0)) != nil {
+	if c.secure.SetReadDeadline(deadline) != nil {
 		return false
 	}
 	n, err := c.secure.Read(b[:])
-	return n == 0 && errors.Is(err, os.ErrDeadlineExceeded)
+	c.spoke = n > 0
+	return c.waits < 0 && n == 0 && errors.Is(err, os.ErrDeadlineExceeded)
 }
+
+// parting is how long it may take to read what is there already.
+const parting = 5 * time.Millisecond

@@ -23,12 +23,13 @@ type pool struct {
 	reaper         *time.Timer // nil while nothing waits
 	wanted         int         // how many wait until another connection is closed
 	closed         bool
+	distrusted     map[endpoint]time.Time // until when none of it is kept
 }
 
 // newPool returns a pool of at most maxIdle connections. It leaves room for
 // maxOpen in all; 0 means any number.
 func newPool(maxIdle, maxOpen int, timeout time.Duration) *pool {
-	p := &pool{max: maxIdle, timeout: timeout, top: map[endpoint]*conn{}}
+	p := &pool{max: maxIdle, timeout: timeout, top: map[endpoint]*conn{}, distrusted: map[endpoint]time.Time{}}
 	if maxOpen > 0 {
 		p.open = make(chan struct{}, maxOpen)
 	}
@@ -103,7 +104,7 @@ func (p *pool) take(to endpoint) *conn {
 func (p *pool) put(c *conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed || p.wanted > 0 {
+	if p.closed || p.wanted > 0 || p.distrusts(c.to) {
 		c.close()
 		return
 	}
@@ -125,6 +126,29 @@ func (p *pool) put(c *conn) {
 	if p.reaper == nil {
 		p.reaper = time.AfterFunc(p.timeout, p.reap)
 	}
+}
+
+// distrustFor is how long connections of an endpoint that spoke out of turn are not
+// kept: long enough to make it rare, short enough to forgive.
+const distrustFor = 10 * time.Minute
+
+// distrust drops the connections of an endpoint, and keeps none of it for a while.
+func (p *pool) distrust(to endpoint) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.distrusted[to] = time.Now().Add(distrustFor)
+	for c := p.top[to]; c != nil; c = p.top[to] {
+		p.drop(c)
+	}
+}
+
+func (p *pool) distrusts(to endpoint) bool {
+	until, is := p.distrusted[to]
+	if is && time.Now().After(until) {
+		delete(p.distrusted, to)
+		return false
+	}
+	return is
 }
 
 // reap drops the connections whose time is over and comes back for the next.
