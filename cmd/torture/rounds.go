@@ -52,6 +52,10 @@ func conduct(ctx context.Context, m named, o options, flags *pflag.FlagSet) (_ l
 			return l, err
 		}
 	}
+	// Builds and programs have directories of their own to stand in.
+	if o.dir, err = filepath.Abs(o.dir); err != nil {
+		return l, err
+	}
 	s := &session{named: m, options: o, flags: l.options}
 	if o.control != "" {
 		c, err := controlOf(o.control)
@@ -182,11 +186,8 @@ func (s *session) round(number int) (*round, error) {
 	luck := rand.New(rand.NewPCG(s.seed, uint64(number)))
 	r := &round{number: number, seed: luck.Uint64(), rand: luck, binary: s.binary, counts: map[string]int64{}, peaks: map[string]int64{}}
 	r.log = func(text string) { s.say("round %d: %s", number, text) }
-	dir, err := os.MkdirTemp(s.dir, fmt.Sprintf("postrider-%s-%d-", s.name, number))
-	if err != nil {
-		return r, err
-	}
-	r.dir, err = filepath.Abs(dir)
+	var err error
+	r.dir, err = os.MkdirTemp(s.dir, fmt.Sprintf("postrider-%s-%d-", s.name, number))
 	return r, err
 }
 

@@ -18,10 +18,10 @@ type conn struct {
 	secure *tls.Conn // nil without TLS
 	stream net.Conn  // raw or secure, what requests go through
 
-	fd     syscall.RawConn
-	probe  func(fd uintptr) // kept, since making it anew costs an allocation
-	waits  int              // what probe found: bytes, at least; -1 for none, 0 for the end
-	spoke  bool             // what quiet found: the gateway sent something that nobody asked for
+	fd    syscall.RawConn
+	probe func(fd uintptr) // kept, since making it anew costs an allocation
+	waits int              // what probe found: bytes, at least; -1 for none, 0 for the end
+	spoke bool             // what quiet found: the gateway sent something that nobody asked for
 
 	ended sync.Once
 	of    *pool // whose room it takes; nil before that is known
