@@ -14,8 +14,8 @@ import (
 // A change of the manifest is written and then flushed. When the flush fails,
 // Badger deletes the tables that were made for the change and keeps what they were
 // made of, a log or other tables; but the change is in the file, or may be. That
-// last change is then taken back: it is so if a table that the manifest names is
-// missing, and none would be without the change.
+// last change is then taken back: it is so if every table that it made is missing,
+// and no other one.
 //
 // Nothing can get lost unnoticed by that. Badger deletes what tables were made of
 // only after the flush. So if one is missing for another reason, either a table
@@ -50,6 +50,16 @@ func readManifest(dir string, o badger.Options) (badger.Manifest, error) {
 	whole, err = hasTables(dir, before)
 	if !whole || err != nil {
 		return m, err
+	}
+	// Badger deletes all tables of such a change. A manifest that was written anew is
+	// one change with all tables in it, and one of them may be missing.
+	for id := range m.Tables {
+		if _, known := before.Tables[id]; known {
+			continue
+		}
+		if there, err := exists(table.NewFilename(id, dir)); there || err != nil {
+			return m, err
+		}
 	}
 	o.Logger.Warningf("the last change of the manifest could not be flushed and is taken back: of %d tables %d are left", len(m.Tables), len(before.Tables))
 	if err := writeDurably(path, b[:last]); err != nil {

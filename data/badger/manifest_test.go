@@ -1,6 +1,7 @@
 package badger
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -123,5 +124,48 @@ func TestLastChange(t *testing.T) {
 		if got := lastChange([]byte(c.content)); got != c.want {
 			t.Errorf("%s: lastChange(%q) = %d; want %d", name, c.content, got, c.want)
 		}
+	}
+}
+
+// A manifest that was written anew is one change. When a table of it is missing, the
+// others stay where they are: somebody may have the one.
+func TestMissingTableOfARewrittenManifest(t *testing.T) {
+	k, want, _ := layered(t)
+	k.close()
+	path := filepath.Join(k.options.Path, "badger", badger.ManifestFilename)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := readTables(path)
+	if err != nil || len(m.Tables) < 2 {
+		t.Fatalf("the manifest has %d tables, %v; want some", len(m.Tables), err)
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Write(b[:manifestHead]); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(appendChange(f, opposite(m.Tables, nil)), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	tables, err := filepath.Glob(filepath.Join(filepath.Dir(path), "*.sst"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	away := tables[0] + ".away"
+	if err := os.Rename(tables[0], away); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Open(k.options)
+	wantErr(t, "Open", err, data.ErrDamaged)
+	if err := os.Rename(away, tables[0]); err != nil {
+		t.Fatal(err)
+	}
+	k.open()
+	if got := len(k.everyEvent(data.EventQuery{Limit: 1000})); got != want {
+		t.Errorf("with the table back, %d events are left of %d", got, want)
 	}
 }

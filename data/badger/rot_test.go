@@ -2,10 +2,13 @@ package badger
 
 import (
 	"bytes"
+	"encoding/binary"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/dgraph-io/badger/v4/fb"
 
 	"github.com/postrider/postrider/data"
 )
@@ -26,17 +29,7 @@ func rot(t *testing.T, dir string) (tables map[string][]byte) {
 		for at := 200; at < len(b)*3/4; at += 1000 {
 			b[at] ^= 1
 		}
-		// Written into the file, not over it: it is mapped.
-		f, err := os.OpenFile(path, os.O_WRONLY, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := f.WriteAt(b, 0); err != nil {
-			t.Fatal(err)
-		}
-		if err := f.Close(); err != nil {
-			t.Fatal(err)
-		}
+		overwrite(t, path, 0, b)
 		tables[path] = b
 	}
 	return tables
@@ -109,5 +102,70 @@ func TestMergeOfBlocksThatRotted(t *testing.T) {
 		if is, err := os.ReadFile(path); err != nil || !bytes.Equal(is, was) {
 			t.Errorf("table %s was made anew (%v)", filepath.Base(path), err)
 		}
+	}
+}
+
+// TestMergeOfABlockWithoutAChecksum has a block that Badger takes for the end of its
+// table without a word. What a merge made of it does not take the table's place.
+func TestMergeOfABlockWithoutAChecksum(t *testing.T) {
+	k, want, _ := layered(t)
+	paths, err := filepath.Glob(filepath.Join(k.path("badger"), "*.sst"))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("there are no tables, %v", err)
+	}
+	whole := map[string][]byte{}
+	for _, path := range paths {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole[path] = bytes.Clone(b)
+		overwrite(t, path, firstBlockEnd(t, b)-4, []byte{0xff, 0xff, 0xff, 0xff}) // how long its checksum is
+	}
+	if err := k.flatten(); err == nil {
+		t.Fatal("flatten() = nil, of tables with a block that cannot be read")
+	}
+	wantErr(t, "Err", k.Err(), data.ErrStorage)
+	_ = k.Close()
+	_, err = Open(k.options)
+	wantErr(t, "Open", err, data.ErrDamaged)
+	for path, b := range whole {
+		overwrite(t, path, 0, b)
+	}
+	k.open()
+	if got := len(k.everyEvent(data.EventQuery{Limit: 1000})); got != want {
+		t.Errorf("with the block as it was, %d events are left of %d", got, want)
+	}
+	k.close()
+}
+
+// firstBlockEnd is where the first block of a table ends.
+func firstBlockEnd(t *testing.T, b []byte) int {
+	t.Helper()
+	rest, _, ok := cutChecksum(b)
+	if !ok {
+		t.Fatal("a table has no checksum")
+	}
+	rest, size := rest[:len(rest)-4], binary.BigEndian.Uint32(rest[len(rest)-4:])
+	root := fb.GetRootAsTableIndex(rest[len(rest)-int(size):], 0)
+	var first fb.BlockOffset
+	if !root.Offsets(&first, 0) {
+		t.Fatal("a table has no block")
+	}
+	return int(first.Offset()) + int(first.Len())
+}
+
+// overwrite writes into a file, not over it: it is mapped.
+func overwrite(t *testing.T, path string, at int, b []byte) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt(b, int64(at)); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
 	}
 }

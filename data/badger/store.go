@@ -351,7 +351,7 @@ func (s *Store) Close() error {
 	for {
 		select {
 		case err := <-done:
-			if err != nil {
+			if err := errors.Join(err, s.sound(s.wrong)); err != nil {
 				return fmt.Errorf("close store: %w", err)
 			}
 			return nil
