@@ -189,7 +189,7 @@ func crowded(t *testing.T, limit int) (s *Slots, hanging []*tenant) {
 	}
 	hanging[0].start()
 	hanging[0].end()
-	if hanging[limit/2].woken > 0 {
+	if hanging[limit/2].woken.Load() > 0 {
 		t.Fatal("a lane that hangs got a slot out of time")
 	}
 	return s, hanging
@@ -201,7 +201,7 @@ func TestPaceIsNotForOneMiss(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, hanging := crowded(t, 8)
 		fresh := &tenant{}
-		fresh.share = s.Join(func() { fresh.woken++ })
+		fresh.share = s.Join(func() { fresh.woken.Add(1) })
 		if fresh.take(1) != 1 {
 			t.Error("a new lane waits for the pace of those that hang")
 		}
@@ -229,7 +229,7 @@ func TestPaceIsNotForOneMiss(t *testing.T) {
 		s.mu.Unlock()
 		hanging[1].start()
 		hanging[1].end()
-		if once.woken != 1 {
+		if once.woken.Load() != 1 {
 			t.Error("a lane that missed once waits for the pace of those that hang")
 		}
 	})
@@ -248,13 +248,13 @@ func TestPaceIsForFurtherSlots(t *testing.T) {
 		}
 		hanging[6].start()
 		hanging[8].share.Leave()
-		if hanging[6].woken != 0 {
+		if hanging[6].woken.Load() != 0 {
 			t.Error("a lane got a further slot out of time")
 		}
 		time.Sleep(mostKept)
 		synctest.Wait()
-		if hanging[6].woken != 1 {
-			t.Errorf("a lane that waited for a further slot was woken %d times", hanging[6].woken)
+		if hanging[6].woken.Load() != 1 {
+			t.Errorf("a lane that waited for a further slot was woken %d times", hanging[6].woken.Load())
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -273,7 +273,7 @@ func TestPaceBegins(t *testing.T) {
 		second.take(1)
 		first.start()
 		first.endAfter(mostKept)
-		if second.woken != 1 {
+		if second.woken.Load() != 1 {
 			t.Error("the slot that came back first is not handed on")
 		}
 	})
@@ -316,7 +316,7 @@ func TestPaceIsNotForPromptLanes(t *testing.T) {
 		s.others = true
 		busy.start()
 		busy.end()
-		if busy.woken != 1 {
+		if busy.woken.Load() != 1 {
 			t.Error("a prompt lane waits behind the pace of the others")
 		}
 		busy.take(1)
@@ -325,7 +325,7 @@ func TestPaceIsNotForPromptLanes(t *testing.T) {
 		busy.take(0)
 		hanging[1].start()
 		hanging[1].end()
-		if next.woken != 1 {
+		if next.woken.Load() != 1 {
 			t.Error("a prompt lane waits behind the pace of the others")
 		}
 		waits := join(s, true)
@@ -364,7 +364,7 @@ func TestPaceBecomesFaster(t *testing.T) {
 		hanging[1].end() // now half of that: in a quarter of a second
 		time.Sleep(300 * time.Millisecond)
 		synctest.Wait()
-		if hanging[2].woken != 1 {
+		if hanging[2].woken.Load() != 1 {
 			t.Error("a lane waits for a time that was set when slots were kept for longer")
 		}
 	})
@@ -412,7 +412,7 @@ func TestPaceIsForThoseWhoWait(t *testing.T) {
 		prompt.take(1)
 		prompt.start()
 		prompt.end()
-		if prompt.woken != 1 {
+		if prompt.woken.Load() != 1 {
 			t.Error("a prompt lane waits for the pace of the others")
 		}
 		prompt.share.Leave()

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,14 +13,14 @@ import (
 // tenant is a lane as far as slots go.
 type tenant struct {
 	share   *Share
-	woken   int
+	woken   atomic.Int64
 	taken   int // not started
 	running int
 }
 
 func join(s *Slots, prompt bool) *tenant {
 	l := &tenant{}
-	l.share = s.Join(func() { l.woken++ })
+	l.share = s.Join(func() { l.woken.Add(1) })
 	l.share.Prompt(prompt)
 	return l
 }
@@ -118,10 +119,10 @@ func TestSlotsGoInTurn(t *testing.T) {
 	full.take(3) // wants more too
 	want := []*tenant{full, a, full, b}
 	for i, l := range want {
-		before := l.woken
+		before := l.woken.Load()
 		full.start()
 		full.end()
-		if l.woken != before+1 {
+		if l.woken.Load() != before+1 {
 			t.Fatalf("free slot %d went to another lane", i)
 		}
 		if l == full {
@@ -130,11 +131,11 @@ func TestSlotsGoInTurn(t *testing.T) {
 			}
 		}
 	}
-	if c.woken > 0 {
+	if c.woken.Load() > 0 {
 		t.Error("a third lane without a prompt answer got a slot; half of four is two")
 	}
 	full.take(0)
-	if a.take(0) != 0 || c.woken != 1 {
+	if a.take(0) != 0 || c.woken.Load() != 1 {
 		t.Error("a slot that is not wanted any more does not go to the next")
 	}
 }
@@ -150,13 +151,13 @@ func TestSlotsOfANewLane(t *testing.T) {
 		l.take(1)
 	}
 	fresh := &tenant{}
-	fresh.share = s.Join(func() { fresh.woken++ })
+	fresh.share = s.Join(func() { fresh.woken.Add(1) })
 	if fresh.take(3) != 0 {
 		t.Fatal("got a slot of which there is none")
 	}
 	hanging[0].start()
 	hanging[0].end()
-	if fresh.woken != 1 {
+	if fresh.woken.Load() != 1 {
 		t.Error("the first slot that became free did not go to the new lane")
 	}
 	if fresh.take(3) != 1 || fresh.share.queue != &s.more {
@@ -164,7 +165,7 @@ func TestSlotsOfANewLane(t *testing.T) {
 	}
 	hanging[1].start()
 	hanging[1].end()
-	if hanging[2].woken != 1 {
+	if hanging[2].woken.Load() != 1 {
 		t.Error("the second slot that became free did not go to the lane that waited longest")
 	}
 	slow := join(s, true)
@@ -179,9 +180,9 @@ func TestSlotsOfANewLane(t *testing.T) {
 		holder := []*tenant{hanging[2], slow, hanging[3], slower}[i]
 		holder.take(1)
 		holder.start()
-		before := l.woken
+		before := l.woken.Load()
 		holder.end()
-		if l.woken != before+1 {
+		if l.woken.Load() != before+1 {
 			t.Errorf("slot %d went to another lane: those with one miss and with more are in turn", i)
 		}
 	}
@@ -201,7 +202,7 @@ func TestSlotsOfALaneThatEnds(t *testing.T) {
 	}
 	a.start()
 	a.end()
-	if a.woken != 1 {
+	if a.woken.Load() != 1 {
 		t.Error("a lane without a slot still waits for a further one")
 	}
 }
@@ -238,7 +239,7 @@ func TestSlotsHistories(t *testing.T) {
 		lanes := make([]*tenant, rapid.IntRange(1, 8).Draw(t, "lanes"))
 		for i := range lanes {
 			l := &tenant{}
-			l.share = s.Join(func() { l.woken++ })
+			l.share = s.Join(func() { l.woken.Add(1) })
 			lanes[i] = l
 			if rapid.Bool().Draw(t, "known") {
 				l.share.Prompt(rapid.Bool().Draw(t, "prompt"))
