@@ -61,14 +61,15 @@ func readJournal(file string) (all []entry, err error) {
 	return all, lines.Err()
 }
 
-// markdown is the ledger: a line for each run, by mode and date.
+// markdown is the ledger: a line for each run, by mode and date; at the end those of
+// controls.
 func markdown(all []entry) string {
 	place := map[string]int{}
 	for i, m := range modes() {
 		place[m.name] = i
 	}
 	slices.SortStableFunc(all, func(x, y entry) int {
-		return cmp.Or(place[x.Mode]-place[y.Mode], x.Date.Compare(y.Date))
+		return cmp.Or(cmp.Compare(x.Control, y.Control), place[x.Mode]-place[y.Mode], x.Date.Compare(y.Date))
 	})
 	var b strings.Builder
 	b.WriteString("| mode | rounds | failures | a round fails less often than | acknowledged requests | options | seed | date | version | took |\n")
@@ -82,11 +83,17 @@ func markdown(all []entry) string {
 		if options != "" {
 			options = "`" + options + "`"
 		}
-		failures := rig.Count(len(e.Failures))
+		mode, failures := e.Mode, rig.Count(len(e.Failures))
+		if e.Control != "" {
+			mode, failures = e.Mode+", control `"+e.Control+"`", failures+", as it must"
+			if len(e.Failures) == 0 {
+				failures = "0: the control stayed green"
+			}
+		}
 		if e.Errors > 0 {
 			failures += fmt.Sprintf(" (and %d not carried out)", e.Errors)
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %d | %s | %s | %s |\n", e.Mode, rig.Count(e.Rounds), failures, bound,
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %d | %s | %s | %s |\n", mode, rig.Count(e.Rounds), failures, bound,
 			rig.Count(e.Counts["requests acknowledged"]), options, e.Seed, e.Date.Format(time.DateOnly),
 			strings.TrimPrefix(e.Version, "postrider "), rig.Span(time.Duration(e.Seconds*float64(time.Second)).Round(time.Second)))
 	}

@@ -146,11 +146,11 @@ func (s *session) one(ctx context.Context, number int) {
 	if err == nil {
 		err = r.run(ctx, s.named)
 	}
-	if ctx.Err() != nil {
+	found := r.found()
+	if ctx.Err() != nil && len(found) == 0 {
 		_ = os.RemoveAll(r.dir) // it says nothing
 		return
 	}
-	found := r.found()
 	s.mu.Lock()
 	s.tally.add(r, found, err)
 	if s.breaks != nil && s.red == "" {
