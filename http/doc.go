@@ -92,6 +92,9 @@
 // what a GET asks for is refused if it is longer than 4 KiB, until some of it is
 // written or its connection is gone. What was done is told all the same.
 //
+// Requests that save take turns too, a thousand at a time; one that waits for too
+// long finds the process overloaded.
+//
 // Connections beyond the limit are refused by the server below us with a plain
 // 503, before there is a request that could be answered.
 //

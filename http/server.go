@@ -21,7 +21,8 @@ type Server struct {
 	app      *fiber.App
 	router   fasthttp.RequestHandler
 	inFlight inFlight
-	turns    turns // of lists
+	lists    turns
+	saves    turns
 
 	unwritten unwritten
 
@@ -35,7 +36,7 @@ func New(o Options) (*Server, error) {
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("make the HTTP server: %w", err)
 	}
-	s := &Server{opts: o.withDefaults(), keys: newKeyring(o.Keys), turns: newTurns()}
+	s := &Server{opts: o.withDefaults(), keys: newKeyring(o.Keys), lists: newListTurns(), saves: newSaveTurns()}
 	s.unwritten.most = maxUnwritten
 	s.app = fiber.New(fiber.Config{
 		AppName:               "postrider",
@@ -66,17 +67,17 @@ func New(o Options) (*Server, error) {
 func (s *Server) routes() {
 	s.app.Use(s.handle)
 
-	s.app.Post("/event", s.postEvent)
-	s.app.Post("/send_message", s.postMessage)
+	s.app.Post("/event", s.inTurn(s.saves, s.postEvent))
+	s.app.Post("/send_message", s.inTurn(s.saves, s.postMessage))
 
-	s.app.Get("/api/v1/events", s.inTurn(s.listEvents))
+	s.app.Get("/api/v1/events", s.inTurn(s.lists, s.listEvents))
 	s.app.Get("/api/v1/events/:id", s.showEvent)
-	s.app.Get("/api/v1/messages", s.inTurn(s.listMessages))
+	s.app.Get("/api/v1/messages", s.inTurn(s.lists, s.listMessages))
 	s.app.Get("/api/v1/messages/:id", s.showMessage)
 	s.app.Post("/api/v1/messages/:id/cancel", s.cancelMessage)
 	s.app.Post("/api/v1/messages/:id/resend", s.resendMessage)
 	s.app.Post("/api/v1/messages/resend", s.resendMessages)
-	s.app.Get("/api/v1/gateways", s.inTurn(s.listGateways))
+	s.app.Get("/api/v1/gateways", s.inTurn(s.lists, s.listGateways))
 	s.app.Get("/api/v1/gateways/:name", s.showGateway)
 	s.app.Post("/api/v1/gateways/:name/pause", s.pauseGateway(true))
 	s.app.Post("/api/v1/gateways/:name/resume", s.pauseGateway(false))

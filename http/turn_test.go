@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"net/http"
 	"runtime"
 	"strings"
@@ -79,5 +80,53 @@ func TestListsAreRefused(t *testing.T) {
 	}
 	if got := do(t, server, "GET", "/api/v1/messages", ""); got.status != http.StatusOK {
 		t.Errorf("GET /api/v1/messages = %d afterwards, want 200", got.status)
+	}
+}
+
+// However many requests come to save something, only so many wait for the disk at
+// a time. Reading and health do not wait behind them, and who waits for too long
+// is told to come back, with nothing stored.
+func TestSavesTakeTurns(t *testing.T) {
+	t.Parallel()
+	st := newStore()
+	entered, open := make(chan struct{}, maxSaving+1), make(chan struct{})
+	st.onSave = func(context.Context) error {
+		entered <- struct{}{}
+		<-open
+		return nil
+	}
+	server := newServer(t, st, func(o *Options) { o.SaveTimeout = 100 * time.Millisecond })
+	answers := make(chan reply, maxSaving)
+	for range maxSaving {
+		go func() { answers <- do(t, server, "POST", "/event", `{"event_type":"a","event_payload":""}`) }()
+	}
+	for range maxSaving {
+		<-entered
+	}
+	for path, body := range map[string]string{
+		"/event":        `{"event_type":"a","event_payload":""}`,
+		"/send_message": `{"message":"a","gateway":"gateway_1"}`,
+	} {
+		got := do(t, server, "POST", path, body)
+		if got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" || !strings.Contains(got.body, "overloaded") {
+			t.Errorf("POST %s = %d %s, want 503 with Retry-After", path, got.status, got.body)
+		}
+	}
+	for _, path := range []string{"/healthz", "/api/v1/events"} {
+		if got := do(t, server, "GET", path, ""); got.status != http.StatusOK {
+			t.Errorf("GET %s = %d while all save, want 200", path, got.status)
+		}
+	}
+	close(open)
+	for range maxSaving {
+		if got := <-answers; got.status != http.StatusCreated {
+			t.Fatalf("POST /event = %d %s, want 201", got.status, got.body)
+		}
+	}
+	if n := st.saved(); n != maxSaving {
+		t.Errorf("%d were saved, want %d", n, maxSaving)
+	}
+	if got := do(t, server, "POST", "/event", `{"event_type":"a","event_payload":""}`); got.status != http.StatusCreated {
+		t.Errorf("POST /event = %d afterwards, want 201", got.status)
 	}
 }
