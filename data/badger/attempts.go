@@ -44,16 +44,30 @@ func readText(txn *badger.Txn, m *message) error {
 	if !m.long || m.Text != "" {
 		return nil
 	}
-	k := textKey(m.ID)
-	item, err := txn.Get(k)
+	item, err := textItem(txn, m.ID)
 	if err != nil {
-		return fmt.Errorf("read text of message %s: %w", m.ID, err)
+		return err
 	}
 	return item.Value(func(v []byte) error {
-		fields, err := unseal(k, v)
+		fields, err := unseal(textKey(m.ID), v)
 		m.Text = string(fields)
 		return err
 	})
+}
+
+// errNoText is a [data.ErrDamaged].
+var errNoText = fmt.Errorf("a text is missing, its message is there: %w", data.ErrDamaged)
+
+// textItem finds the text of a message that has it in a record of its own.
+func textItem(txn *badger.Txn, id data.ID) (*badger.Item, error) {
+	item, err := txn.Get(textKey(id))
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		err = errNoText
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read text of message %s: %w", id, err)
+	}
+	return item, nil
 }
 
 // readResent finds out whether a dead letter was sent again.

@@ -1,11 +1,15 @@
 package badger
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/dgraph-io/badger/v4"
 
 	"github.com/postrider/postrider/data"
 )
@@ -233,4 +237,44 @@ func TestDoubtOutlivesALoss(t *testing.T) {
 	if _, doubt := k.Resumed(); !doubt {
 		t.Error("the start after the loss is not in doubt")
 	}
+}
+
+// TestTextsThatAreLost takes away the texts of messages and leaves these: they are
+// damage while nobody accepted it, and gone with them afterwards.
+func TestTextsThatAreLost(t *testing.T) {
+	k := newKept(t)
+	long := strings.Repeat("x", inlineText+1)
+	sent := k.send("gateway_1", long, "short", long, long)
+	queued, short, kept := sent, sent+1, sent+2
+	flying := k.send("gateway_2", long)
+	k.begin("gateway_2", k.ready("gateway_2", 0, 1)...)
+	err := k.db.Update(func(txn *badger.Txn) error {
+		return errors.Join(txn.Delete(textKey(queued)), txn.Delete(textKey(flying)))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = k.Message(queued)
+	wantErr(t, "Message", err, data.ErrDamaged)
+	k.close()
+	remove(t, filepath.Join(k.options.Path, "acknowledged"))
+	k.options.AcceptLoss = true
+	k.open()
+	k.verify()
+	for id, want := range map[data.ID]string{short: "short", kept: long} {
+		if m := k.message(id); m.Text != want || m.State != data.Queued {
+			t.Errorf("message %s is %v with %d bytes; want it queued with %d", id, m.State, len(m.Text), len(want))
+		}
+	}
+	for _, id := range []data.ID{queued, flying} {
+		if _, err := k.Message(id); !errors.Is(err, data.ErrNotFound) {
+			t.Errorf("Message(%s) = %v; want %v", id, err, data.ErrNotFound)
+		}
+	}
+	refs := k.ready("gateway_1", 0, 10)
+	if len(refs) != 3 {
+		t.Errorf("%d messages are ready; want 3", len(refs))
+	}
+	k.begin("gateway_1", refs...)
+	k.verify()
 }

@@ -1,8 +1,11 @@
 package badger
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/dgraph-io/badger/v4"
 
 	"github.com/postrider/postrider/data"
 )
@@ -90,8 +93,21 @@ func (s *Store) messagesAfter(after data.ID) (page []*message, err error) {
 	return page, err
 }
 
-// placeAgain counts and places messages in the order of their ids. Those with an
-// attempt under way are noted in found.
+// hasText reports whether the text of a message is there. It may be among what was
+// lost; without it there is nothing to send and nothing to show.
+func hasText(txn *badger.Txn, m *message) (bool, error) {
+	if !m.long {
+		return true, nil
+	}
+	_, err := textItem(txn, m.ID)
+	if errors.Is(err, errNoText) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// placeAgain counts and places messages in the order of their ids, and drops those
+// whose text was lost. Those with an attempt under way are noted in found.
 func (s *Store) placeAgain(page []*message, flying, found map[data.ID]bool) error {
 	t := s.begin()
 	for _, m := range page {
@@ -100,7 +116,15 @@ func (s *Store) placeAgain(page []*message, flying, found map[data.ID]bool) erro
 			return err
 		}
 		c := t.touch(l)
+		kept, err := hasText(t.txn, m)
+		if err != nil {
+			return err
+		}
 		switch {
+		case !kept:
+			if err := t.delete(messageKey(m.ID)); err != nil {
+				return err
+			}
 		case flying[m.ID] && !m.State.Final():
 			found[m.ID] = true
 			l.move(0, data.Sending)

@@ -1,7 +1,6 @@
 package badger
 
 import (
-	"fmt"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -84,9 +83,9 @@ func textSize(txn *badger.Txn, m *message) (int, error) {
 	if !m.long {
 		return len(m.Text), nil
 	}
-	item, err := txn.Get(textKey(m.ID))
+	item, err := textItem(txn, m.ID)
 	if err != nil {
-		return 0, fmt.Errorf("read text of message %s: %w", m.ID, err)
+		return 0, err
 	}
 	return int(item.ValueSize()), nil
 }
