@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"io"
+	stdlog "log"
 	"log/slog"
 	"os"
 	"time"
@@ -21,6 +23,21 @@ func newLogger(cfg config.Log, w io.Writer) *slog.Logger {
 		return slog.New(tint.NewTextHandler(w, &tint.Options{Level: level, TimeFormat: time.StampMilli}))
 	}
 	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: readable}))
+}
+
+// hearEngine has the last words of the storage engine in the log. When it finds in
+// the middle of its work what cannot be, it writes two words past every logger that
+// it was given, and ends the process with code 1.
+func hearEngine(log *slog.Logger) {
+	stdlog.SetFlags(0)
+	stdlog.SetOutput(lastWords{log})
+}
+
+type lastWords struct{ log *slog.Logger }
+
+func (w lastWords) Write(p []byte) (int, error) {
+	w.log.Error("storage engine gives up, the process ends: what it reads may be damaged, the next start looks", "err", string(bytes.TrimSpace(p)))
+	return len(p), nil
 }
 
 // terminal reports whether a person sits at the other end of a stream.

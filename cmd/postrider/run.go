@@ -87,6 +87,7 @@ func run(ctx context.Context, cfg *config.Config, o runOptions) error {
 		o.loadLimit = reloadLimit
 	}
 	log := newLogger(cfg.Log, o.errs)
+	hearEngine(log)
 	m := newMetrics()
 	store, err := badger.Open(badger.Options{
 		Path:       cfg.Storage.Path,
