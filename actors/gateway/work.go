@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"time"
 
@@ -95,19 +97,23 @@ func (a *Actor) report(o *data.Settle, took time.Duration) {
 	if a.options.Attempted != nil {
 		a.options.Attempted(a.options.Definition.Name, o.Result, o.Next.State, took)
 	}
-	log := a.log.With("message", o.ID.String(), "attempt", o.Number, "took", took.Round(time.Microsecond))
+	attrs := append(make([]slog.Attr, 0, 6),
+		slog.String("message", o.ID.String()), slog.Int("attempt", o.Number), slog.Duration("took", took.Round(time.Microsecond)))
 	if o.Result.Status != 0 {
-		log = log.With("status", o.Result.Status)
+		attrs = append(attrs, slog.Int("status", o.Result.Status))
 	}
 	if o.Result.Cause != data.CauseNone {
-		log = log.With("cause", string(o.Result.Cause))
+		attrs = append(attrs, slog.String("cause", string(o.Result.Cause)))
 	}
+	level, text := slog.LevelError, "message ended undelivered"
 	switch o.Next.State {
 	case data.Delivered:
-		log.Info("delivered")
+		level, text = slog.LevelInfo, "delivered"
 	case data.Waiting:
-		log.Warn("attempt failed: will be tried again", "in", o.Next.Due.Sub(a.options.Now()).Round(time.Millisecond))
+		level, text = slog.LevelWarn, "attempt failed: will be tried again"
+		attrs = append(attrs, slog.Duration("in", o.Next.Due.Sub(a.options.Now()).Round(time.Millisecond)))
 	default:
-		log.Error("message ended undelivered", "state", o.Next.State.String())
+		attrs = append(attrs, slog.String("state", o.Next.State.String()))
 	}
+	a.log.LogAttrs(context.Background(), level, text, attrs...)
 }
