@@ -47,6 +47,7 @@ func (m *damage) round(ctx context.Context, r *round) error {
 		return err
 	}
 	known := newTold(s)
+	r.count(requestsAcknowledged, known.acknowledged)
 	for k := range m.copies {
 		t := &trial{system: s, told: known, running: m.running, dir: filepath.Join(r.dir, fmt.Sprintf("copy-%d", k)), spoiler: &spoiler{luck: r.source(100 + k), files: files, olds: olds}}
 		if err := t.run(ctx); err != nil && !errors.Is(err, errBroken) {
@@ -100,10 +101,12 @@ func (m *damage) make(ctx context.Context, s *system) (olds []string, err error)
 type told struct {
 	requests [][]*request
 	given    map[string]record // what was acknowledged, by id
-	sent     map[record]bool
-	greatest string         // id that was given
-	attempts map[string]int // greatest number that arrived, by message
-	said2xx  map[string]bool
+	// acknowledged is how many requests were.
+	acknowledged int
+	sent         map[record]bool
+	greatest     string         // id that was given
+	attempts     map[string]int // greatest number that arrived, by message
+	said2xx      map[string]bool
 }
 
 func newTold(s *system) *told {
@@ -111,6 +114,9 @@ func newTold(s *system) *told {
 	for _, requests := range k.requests {
 		for _, r := range requests {
 			ids := r.ids()
+			if ids != nil {
+				k.acknowledged++
+			}
 			for i, text := range r.Payloads {
 				k.sent[record{r.Kind, text}] = true
 				if i < len(ids) {

@@ -170,7 +170,7 @@ func (f *follower) answered(client int, r *request) {
 		return
 	}
 	t.acked = first
-	f.round.count("requests acknowledged", 1)
+	f.round.count(requestsAcknowledged, 1)
 	at := order{client, r.Path}
 	for _, id := range first {
 		if id <= f.newest[at] {

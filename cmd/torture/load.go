@@ -171,6 +171,13 @@ func (l *load) requests() (all [][]*request) {
 	return all
 }
 
+// acknowledged reports whether any of it was. No client may be sending.
+func (l *load) acknowledged() bool {
+	return slices.ContainsFunc(l.requests(), func(all []*request) bool {
+		return slices.ContainsFunc(all, func(r *request) bool { return r.ids() != nil })
+	})
+}
+
 // extra returns a client that a mode sends with in ways of its own. Its requests
 // count like those of the others.
 func (l *load) extra() *client {

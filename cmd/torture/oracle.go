@@ -340,7 +340,7 @@ func (a *account) tell(r *round) {
 			}
 		}
 	}
-	r.count("requests acknowledged", acknowledged)
+	r.count(requestsAcknowledged, acknowledged)
 	r.count("requests without an answer", unknown)
 	r.count("events stored", len(a.Events))
 	r.count("messages stored", len(a.Messages))

@@ -59,7 +59,11 @@ func (m *power) round(ctx context.Context, r *round) error {
 	if err != nil {
 		return err
 	}
-	for range 1 + r.rand.IntN(m.lives) {
+	lives := 1 + r.rand.IntN(m.lives)
+	for k := range lives + moreLives {
+		if k >= lives && s.load.acknowledged() {
+			break
+		}
 		if err := m.life(ctx, s, v); err != nil {
 			return err
 		}

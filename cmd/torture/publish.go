@@ -94,7 +94,7 @@ func markdown(all []entry) string {
 			failures += fmt.Sprintf(" (and %d not carried out)", e.Errors)
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %d | %s | %s | %s |\n", mode, rig.Count(e.Rounds), failures, bound,
-			rig.Count(e.Counts["requests acknowledged"]), options, e.Seed, e.Date.Format(time.DateOnly),
+			rig.Count(e.Counts[requestsAcknowledged]), options, e.Seed, e.Date.Format(time.DateOnly),
 			strings.TrimPrefix(e.Version, "postrider "), rig.Span(time.Duration(e.Seconds*float64(time.Second)).Round(time.Second)))
 	}
 	return b.String()

@@ -238,7 +238,22 @@ func (r *round) run(ctx context.Context, m named) (err error) {
 			err = errors.Join(err, undo())
 		}
 	}()
-	return m.round(ctx, r)
+	if err := m.round(ctx, r); err != nil {
+		return err
+	}
+	return r.tried()
+}
+
+// requestsAcknowledged is the line of the table for what every promise is about.
+const requestsAcknowledged = "requests acknowledged"
+
+// tried is the error of a round that found nothing, since nothing was acknowledged
+// in it: it says as little about the program as one that did not take place.
+func (r *round) tried() error {
+	if len(r.found()) > 0 || r.counted(requestsAcknowledged) > 0 {
+		return nil
+	}
+	return errors.New("nothing was acknowledged, so nothing could be lost")
 }
 
 // source is chance of its own for one goroutine; streams have numbers.

@@ -181,7 +181,7 @@ func (e *ending) race(ctx context.Context) error {
 			return err
 		}
 	}
-	return e.finish(ctx, winner)
+	return e.lastly(ctx, winner)
 }
 
 // port returns one that is free now, or 0 for any, by chance.
@@ -315,7 +315,7 @@ func (e *ending) term(ctx context.Context) error {
 	if c, err = e.start(ctx); err != nil {
 		return err
 	}
-	return e.finish(ctx, c)
+	return e.lastly(ctx, c)
 }
 
 // underLoad asks a program to end that has enough to do.
@@ -479,7 +479,7 @@ func (e *ending) second(ctx context.Context) error {
 	if c, err = e.start(ctx); err != nil {
 		return err
 	}
-	return e.finish(ctx, c)
+	return e.lastly(ctx, c)
 }
 
 // twice asks a program to end that cannot soon, since a request is half there, and

@@ -69,7 +69,7 @@ func (*syncError) round(ctx context.Context, r *round) error {
 	if err != nil {
 		return err
 	}
-	return s.finish(ctx, c)
+	return s.lastly(ctx, c)
 }
 
 // lifeThatFails is a life in which a flush fails.

@@ -57,7 +57,7 @@ func (m *syncKill) round(ctx context.Context, r *round) error {
 	if err != nil {
 		return err
 	}
-	return s.finish(ctx, c)
+	return s.lastly(ctx, c)
 }
 
 // life is one that ends at the k-th flush, under load or before.
@@ -159,6 +159,18 @@ func (s *system) past(ctx context.Context) error {
 	err = s.rest(ctx, 20*time.Millisecond, 300*time.Millisecond)
 	s.kill(c)
 	return errors.Join(err, wait())
+}
+
+// lastly finishes with the last program of a round. If none before could take
+// anything, since it was broken before it was ready, clients send to this one: what
+// is looked at then is what a store is good for whose making was cut short.
+func (s *system) lastly(ctx context.Context, c *rig.Child) error {
+	if !s.load.acknowledged() {
+		if err := s.load.work(ctx, c); err != nil {
+			return err
+		}
+	}
+	return s.finish(ctx, c)
 }
 
 // under has clients send to a program until it ends, or they have sent all. It

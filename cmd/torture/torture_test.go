@@ -113,7 +113,13 @@ func (elsewhere) require() error { return errors.New("it needs the moon") }
 // out is neither clean nor broken.
 func TestRounds(t *testing.T) {
 	t.Parallel()
-	clean := func(r *round) error { r.count("kills", 2); r.peak("slowest, ms", int64(7+r.number)); return nil }
+	clean := func(r *round) error {
+		r.count(requestsAcknowledged, 1)
+		r.count("kills", 2)
+		r.peak("slowest, ms", int64(7+r.number))
+		return nil
+	}
+	idle := func(*round) error { return nil }
 	broken := func(r *round) error { r.violate("lost %d", r.number); return nil }
 	ends := func(r *round) error { r.violate("does not start"); return errBroken }
 	unready := func(*round) error { return errors.New("no space") }
@@ -129,6 +135,7 @@ func TestRounds(t *testing.T) {
 		"clean":       {rounds{clean, clean}, -1, 0, []string{"kills                          4", "slowest, ms                    8", "less often than 1 (95 %)"}, "", 2, nil},
 		"broken":      {rounds{clean, broken, ends}, -1, 2, []string{"BROKEN: round 1: lost 1", "again: torture test --seed=5 --round=1"}, "broken in 2 of 3 rounds: [1 2]", 3, []int{1, 2}},
 		"not carried": {rounds{clean, unready}, -1, 1, []string{"could not be carried out: no space"}, "1 rounds could not be carried out", 1, nil},
+		"nothing":     {rounds{clean, idle}, -1, 1, []string{"could not be carried out: nothing was acknowledged"}, "1 rounds could not be carried out", 1, nil},
 		"only one":    {rounds{broken, clean}, 1, 0, nil, "", 1, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
