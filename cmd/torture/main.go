@@ -73,7 +73,8 @@ func main() {
 type mode interface {
 	flags(*pflag.FlagSet)
 	// round runs one round. What it finds broken it tells the round; its error says
-	// that the round could not be carried out, and nothing about the program.
+	// that the round could not be carried out, and nothing about the program. That a
+	// program does not do in time what it must is broken, too.
 	round(context.Context, *round) error
 }
 
@@ -88,7 +89,7 @@ type named struct {
 	name   string
 	short  string
 	rounds int           // unless the command line says otherwise
-	limit  time.Duration // of one round, beyond which it counts as not carried out
+	limit  time.Duration // of one round, beyond which a program that still runs hangs
 	mode
 }
 

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -226,9 +227,16 @@ type round struct {
 }
 
 func (r *round) run(ctx context.Context, m named) (err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, m.limit, fmt.Errorf("not within %v: the round", m.limit))
+	ctx, cancel := context.WithCancelCause(ctx)
+	over := fmt.Errorf("not within %v: the round", m.limit)
+	starved := watchTurns(ctx)
+	watch := time.AfterFunc(m.limit, func() {
+		r.hung(m.limit, starved())
+		cancel(over)
+	})
 	defer func() {
-		cancel() // ends all that was started
+		watch.Stop()
+		cancel(context.Canceled) // ends all that was started
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		for _, c := range r.children {
@@ -242,6 +250,49 @@ func (r *round) run(ctx context.Context, m named) (err error) {
 		return err
 	}
 	return r.tried()
+}
+
+// mostStarved is the part of a round in which we may have had no turn ourselves for
+// its program to be blamed for the time that it took.
+const mostStarved = 0.1
+
+// hung finds fault with the programs that run though the round should have ended
+// long ago, unless the machine is to blame: the limits of rounds are many times what
+// rounds take.
+func (r *round) hung(limit, starved time.Duration) {
+	if float64(starved) > mostStarved*float64(limit) {
+		r.say("of %v we ourselves had no turn for %v", limit, rig.Span(starved))
+		return
+	}
+	r.mu.Lock()
+	children := slices.Clone(r.children)
+	r.mu.Unlock()
+	for _, c := range children {
+		if !c.Gone() {
+			r.violate("the program hangs: its round has not ended within %v, and it runs on after %v; it said\n%s", limit, rig.Span(time.Since(c.Started)), c.Said())
+		}
+	}
+}
+
+// turn is how often we look whether the machine gives us a turn.
+const turn = 100 * time.Millisecond
+
+// watchTurns adds up until ctx ends how long we waited for a turn of the processor
+// beyond the moment at which we wanted one.
+func watchTurns(ctx context.Context) (starved func() time.Duration) {
+	var sum atomic.Int64
+	go func() {
+		for {
+			due := time.Now().Add(turn)
+			if rig.Wait(ctx, turn) != nil {
+				return
+			}
+			if late := time.Since(due); late > turn {
+				sum.Add(int64(late))
+			}
+		}
+	}()
+	return func() time.Duration { return time.Duration(sum.Load()) }
 }
 
 // requestsAcknowledged is the line of the table for what every promise is about.

@@ -266,7 +266,11 @@ func (t *soaking) finish(ctx context.Context, c *rig.Child) error {
 	a := &account{promised: t.follower.promised.promised, Exits: nil}
 	var err error
 	if _, a.Messages, err = readAll(ctx, c); err != nil {
-		return fmt.Errorf("read what is left: %w", err)
+		if ctx.Err() == nil {
+			t.round.violate("what is left cannot be read: %v; the program said\n%s", err, c.Said())
+			return errBroken
+		}
+		return context.Cause(ctx)
 	}
 	_ = c.Signal(syscall.SIGTERM) // how it ends is looked at
 	if err := t.expect(ctx, c, 0); err != nil {

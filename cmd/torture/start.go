@@ -498,11 +498,15 @@ func (e *ending) twice(ctx context.Context, c *rig.Child) error {
 	_ = c.Signal(first)
 	if e.round.rand.IntN(2) == 0 {
 		// The same one again counts once if the first has not been taken yet.
-		err := rig.Until(ctx, "the program says that it stops", closing, time.Millisecond, func() (bool, error) {
+		err := rig.Until(ctx, "the program says that it stops", rig.Patience, time.Millisecond, func() (bool, error) {
 			return c.Gone() || strings.Contains(c.Said(), "stopping:"), nil
 		})
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		if err != nil {
-			return err
+			e.round.violate("asked to end: %v; it said\n%s", err, c.Said())
+			return errBroken
 		}
 		then = first
 	}

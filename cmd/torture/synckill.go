@@ -91,7 +91,7 @@ func (m *syncKill) recovery(ctx context.Context, s *system, k int) error {
 	if err != nil {
 		return err
 	}
-	if err := c.AwaitReady(ctx, rig.Patience); err != nil && !errors.Is(err, rig.ErrEnded) {
+	if err := s.awaitReadyOrEnd(ctx, c); err != nil {
 		return err
 	}
 	s.kill(c)
@@ -176,11 +176,23 @@ func (s *system) lastly(ctx context.Context, c *rig.Child) error {
 // under has clients send to a program until it ends, or they have sent all. It
 // may end before it is ready.
 func (s *system) under(ctx context.Context, c *rig.Child) error {
-	switch err := c.AwaitReady(ctx, rig.Patience); {
-	case errors.Is(err, rig.ErrEnded):
-		return nil
-	case err != nil:
+	if err := s.awaitReadyOrEnd(ctx, c); err != nil || c.Gone() {
 		return err
 	}
 	return s.load.work(ctx, c)
+}
+
+// awaitReadyOrEnd waits until a program is ready, or has ended. One that does
+// neither hangs.
+func (s *system) awaitReadyOrEnd(ctx context.Context, c *rig.Child) error {
+	err := c.AwaitReady(ctx, rig.Patience)
+	switch {
+	case err == nil, errors.Is(err, rig.ErrEnded):
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	}
+	c.Kill()
+	s.round.violate("a start hangs: %v; it said\n%s", err, c.Said())
+	return errBroken
 }

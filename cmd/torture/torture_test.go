@@ -194,6 +194,54 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
+// A program that runs when its round should be over hangs, unless the machine gave
+// nobody a turn; a round that waits for something else says nothing.
+func TestHung(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		mode mode
+		says string // "" for nothing broken
+	}{
+		"program":   {programs(1), "the program hangs: its round has not ended within 1.5s"},
+		"something": {programs(0), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := named{name: "test", rounds: 1, limit: 1500 * time.Millisecond, mode: c.mode}
+			var out bytes.Buffer
+			o := options{binary: binary(t), dir: t.TempDir(), only: -1, parallel: 1, out: &out, log: &out}
+			l, err := conduct(t.Context(), m, o, pflag.NewFlagSet("", pflag.ContinueOnError))
+			if err == nil || c.says == "" && l.tally.errors != 1 || c.says != "" && len(l.tally.failed) != 1 || !strings.Contains(out.String(), c.says) {
+				t.Errorf("conduct() = %+v, %v; it said\n%s\nwant %q", l.tally, err, out.String(), c.says)
+			}
+		})
+	}
+	r := &round{log: func(string) {}}
+	r.hung(time.Minute, time.Minute/5)
+	if found := r.found(); len(found) > 0 {
+		t.Errorf("on a machine that gave nobody a turn it found %q", found)
+	}
+}
+
+// programs is a mode that starts some and waits for ever.
+type programs int
+
+func (programs) flags(*pflag.FlagSet) {}
+
+func (n programs) round(ctx context.Context, r *round) error {
+	s, err := newSystem(ctx, r, draw(r.rand))
+	if err != nil {
+		return err
+	}
+	for range n {
+		if _, err := s.start(ctx); err != nil {
+			return err
+		}
+	}
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
 // A round is its seed and its number, and nothing else.
 func TestRoundRepeats(t *testing.T) {
 	t.Parallel()
