@@ -121,6 +121,7 @@ func execute(ctx context.Context, args []string, out, errs io.Writer) error {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	o := options{out: out, log: errs}
+	root.PersistentPreRunE = func(*cobra.Command, []string) error { return o.checkSkips() }
 	root.PersistentFlags().StringVar(&o.binary, "binary", "bin/postrider", "program to torture")
 	root.PersistentFlags().StringVar(&o.dir, "dir", os.TempDir(), "directory to make the rounds' directories in")
 	root.PersistentFlags().Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "what chance is drawn from")
@@ -130,6 +131,7 @@ func execute(ctx context.Context, args []string, out, errs io.Writer) error {
 	root.PersistentFlags().StringVar(&o.journal, "journal", "", "file to append one line of JSON to when the run has ended")
 	root.PersistentFlags().StringVar(&o.control, "control", "", "build and torture a program that breaks a promise, which must be found out")
 	root.PersistentFlags().StringVar(&o.source, "source", ".", "directory of the program's source, for controls")
+	root.PersistentFlags().StringSliceVar(&o.maySkip, "may-skip", nil, "modes that are no error when they cannot run here, such as power,full-disk")
 	root.AddCommand(controlsCommand(&o))
 	for _, m := range modes() {
 		c := &cobra.Command{Use: m.name, Short: m.short, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {

@@ -28,8 +28,9 @@ type options struct {
 	parallel int
 	keep     bool
 	journal  string
-	control  string // name of a program to build and torture instead; "" for none
-	source   string // of the program
+	control  string   // name of a program to build and torture instead; "" for none
+	source   string   // of the program
+	maySkip  []string // modes that are no error when they cannot run here
 
 	out io.Writer // of the table
 	log io.Writer
@@ -50,7 +51,7 @@ func conduct(ctx context.Context, m named, o options, flags *pflag.FlagSet) (_ l
 	if r, ok := m.mode.(requirer); ok {
 		if l.skipped = r.require(); l.skipped != nil {
 			_, err = fmt.Fprintf(o.out, "%s: SKIPPED: %v\n", m.name, l.skipped)
-			return l, err
+			return l, errors.Join(err, o.excuse(m.name, l.skipped))
 		}
 	}
 	// Builds and programs have directories of their own to stand in.
@@ -82,6 +83,24 @@ func conduct(ctx context.Context, m named, o options, flags *pflag.FlagSet) (_ l
 	err = errors.Join(s.finish(), context.Cause(ctx))
 	l.tally, l.red, l.took = s.tally, s.red, time.Since(s.began)
 	return l, err
+}
+
+// excuse returns why a mode that was to run and was skipped is an error, or nil.
+func (o options) excuse(mode string, why error) error {
+	if slices.Contains(o.maySkip, mode) {
+		return nil
+	}
+	return fmt.Errorf("it was skipped: %w; --may-skip %s allows that", why, mode)
+}
+
+// checkSkips returns what is wrong with the names of modes that may be skipped.
+func (o options) checkSkips() error {
+	for _, name := range o.maySkip {
+		if !slices.ContainsFunc(modes(), func(m named) bool { return m.name == name }) {
+			return fmt.Errorf("--may-skip: there is no mode %q", name)
+		}
+	}
+	return nil
 }
 
 // changed returns the options of a mode that are not at their defaults, as they

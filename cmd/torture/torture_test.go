@@ -169,13 +169,28 @@ func TestRounds(t *testing.T) {
 	}
 }
 
+// A mode that cannot run here is an error unless it may be skipped.
 func TestSkipped(t *testing.T) {
 	t.Parallel()
-	var out bytes.Buffer
-	m := named{name: "test", rounds: 1, mode: elsewhere{}}
-	err := run(t.Context(), m, options{binary: binary(t), parallel: 1, out: &out, log: io.Discard}, pflag.NewFlagSet("", pflag.ContinueOnError))
-	if want := "test: SKIPPED: it needs the moon\n"; err != nil || out.String() != want {
-		t.Errorf("run() = %v and said %q, want %q", err, out.String(), want)
+	for _, c := range []struct {
+		allowed []string
+		says    string // "" for no error
+	}{
+		{[]string{"other", "test"}, ""},
+		{nil, "it was skipped: it needs the moon; --may-skip test allows that"},
+		{[]string{"other"}, "it was skipped"},
+	} {
+		var out bytes.Buffer
+		m := named{name: "test", rounds: 1, mode: elsewhere{}}
+		o := options{binary: binary(t), parallel: 1, maySkip: c.allowed, out: &out, log: io.Discard}
+		err := run(t.Context(), m, o, pflag.NewFlagSet("", pflag.ContinueOnError))
+		if want := "test: SKIPPED: it needs the moon\n"; (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) || out.String() != want {
+			t.Errorf("allowed to skip %q: run() = %v and said %q, want %q and %q", c.allowed, err, out.String(), c.says, want)
+		}
+	}
+	err := execute(t.Context(), []string{"ledger", "--may-skip", "power,no-such-mode", "journal"}, io.Discard, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), `no mode "no-such-mode"`) {
+		t.Errorf("--may-skip no-such-mode: %v", err)
 	}
 }
 
