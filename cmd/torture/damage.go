@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/postrider/postrider/cmd/internal/rig"
+	"github.com/postrider/postrider/data"
 )
 
 // damage makes a store by some lives under load, and then spoils files of copies
@@ -59,6 +61,11 @@ func (m *damage) round(ctx context.Context, r *round) error {
 			}
 		}
 	}
+	log, err := os.ReadFile(s.logFile()) // of the lives that made the store
+	if err != nil {
+		return err
+	}
+	s.secrets.logged(log)
 	for _, where := range s.secrets.seen() {
 		r.violate("%s", where)
 	}
@@ -104,13 +111,14 @@ type told struct {
 	// acknowledged is how many requests were.
 	acknowledged int
 	sent         map[record]bool
+	sentTo       map[parcel]bool
 	greatest     string         // id that was given
 	attempts     map[string]int // greatest number that arrived, by message
 	said2xx      map[string]bool
 }
 
 func newTold(s *system) *told {
-	k := &told{requests: s.load.requests(), given: map[string]record{}, sent: map[record]bool{}, attempts: map[string]int{}, said2xx: map[string]bool{}}
+	k := &told{requests: s.load.requests(), given: map[string]record{}, sent: map[record]bool{}, sentTo: map[parcel]bool{}, attempts: map[string]int{}, said2xx: map[string]bool{}}
 	for _, requests := range k.requests {
 		for _, r := range requests {
 			ids := r.ids()
@@ -119,6 +127,13 @@ func newTold(s *system) *told {
 			}
 			for i, text := range r.Payloads {
 				k.sent[record{r.Kind, text}] = true
+				switch r.Kind {
+				case routedType:
+					k.sentTo[parcel{well, digestOf(text)}] = true
+				case plainType:
+				default:
+					k.sentTo[parcel{r.Kind, digestOf(text)}] = true
+				}
 				if i < len(ids) {
 					k.given[ids[i]] = record{r.Kind, text}
 					k.greatest = max(k.greatest, ids[i])
@@ -132,6 +147,47 @@ func newTold(s *system) *told {
 		k.greatest = max(k.greatest, one.Message)
 	}
 	return k
+}
+
+// parcel is a text that is for a gateway.
+type parcel struct {
+	gateway string
+	text    digest
+}
+
+// with is what is known when more has arrived.
+func (k *told) with(arrivals []arrival) *told {
+	more := *k
+	more.attempts, more.said2xx = maps.Clone(k.attempts), maps.Clone(k.said2xx)
+	for _, one := range arrivals {
+		more.attempts[one.Message] = max(more.attempts[one.Message], one.Number)
+		more.said2xx[one.Message] = more.said2xx[one.Message] || one.Status/100 == 2
+	}
+	return &more
+}
+
+// arrived looks at what came to gateways from a store that was damaged: the right
+// text, where it belongs, and if nothing was lost, no attempt again and none too many.
+func (k *told) arrived(complain complainer, arrivals []arrival, most int, lost bool) {
+	newest := maps.Clone(k.attempts)
+	for _, one := range arrivals {
+		if !one.Known {
+			complain("message %s came to %s without its secrets", one.Message, one.Gateway)
+		}
+		if one.Text != cut {
+			was, given := k.given[one.Message]
+			if given && (parcel{was.kind, digestOf(was.text)}) != (parcel{one.Gateway, one.Text}) {
+				complain("message %s came to %s, and not as %s %.60q, as which it was acknowledged", one.Message, one.Gateway, was.kind, was.text)
+			}
+			if !given && !k.sentTo[parcel{one.Gateway, one.Text}] {
+				complain("message %s came to %s with a text that nobody sent there", one.Message, one.Gateway)
+			}
+		}
+		if n := newest[one.Message]; !lost && (one.Number <= n || one.Number > most) {
+			complain("message %s came to %s as attempt %d after %d, at most %d are allowed", one.Message, one.Gateway, one.Number, n, most)
+		}
+		newest[one.Message] = one.Number
+	}
 }
 
 // whole compares what is served with all that must be there.
@@ -179,16 +235,21 @@ func (k *told) part(complain complainer, events []rig.Event, messages []rig.Mess
 	}
 }
 
-// trial is one damaged copy.
+// trial is one damaged copy. What must be right about it is what the lists say, what
+// is read by id, and what comes to gateways: in half of the trials lanes run, on what
+// waits in the store, and gateways note what arrives.
 type trial struct {
 	*system
 	*told
 	*spoiler
-	dir     string
-	running bool   // it may be damaged while it is open
-	what    string // happened to it
-	program *rig.Program
-	broken  bool
+	dir      string
+	running  bool   // it may be damaged while it is open
+	what     string // happened to it
+	program  *rig.Program
+	outside  *gateways // all of which take everything
+	delivers bool
+	lost     bool // the loss was accepted
+	broken   bool
 }
 
 // complain notes a promise that was not kept, with what was done to the store.
@@ -198,11 +259,14 @@ func (t *trial) complain(format string, args ...any) {
 }
 
 func (t *trial) run(ctx context.Context) (err error) {
-	configuration := t.plan.configuration(t.gateways.url, t.secrets)
-	// Gateways that are not declared get nothing: what is read is what was stored.
-	delete(configuration, "gateways")
-	delete(configuration, "routes")
-	if t.program, err = rig.NewProgram(t.round.binary, t.dir, configuration); err != nil {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	t.outside, err = newGateways(ctx, &gateways{began: t.began, timeout: t.plan.Timeout, secrets: t.secrets, luck: t.luck, calm: true})
+	if err != nil {
+		return err
+	}
+	t.delivers = t.luck.IntN(2) == 0
+	if t.program, err = rig.NewProgram(t.round.binary, t.dir, t.configuration(t.delivers)); err != nil {
 		return err
 	}
 	t.program.Environ, t.program.Key, t.program.Heard = t.secrets.environ(), t.system.program.Key, t.secrets.heard
@@ -212,6 +276,9 @@ func (t *trial) run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, t.readLog()) }()
 	t.round.count("damages", 1)
+	if t.delivers {
+		t.round.count("damages: lanes run", 1)
+	}
 	if t.luck.IntN(6) == 0 && t.running {
 		if one, ok := t.live(); ok {
 			return t.underfoot(ctx, one)
@@ -231,10 +298,13 @@ func (t *trial) run(ctx context.Context) (err error) {
 	}
 	refused := c == nil
 	if !refused {
-		if err := t.served(ctx, c); err != nil {
+		clean, err := t.served(ctx, c)
+		if err != nil {
 			return err
 		}
-		t.round.count("damages that do no harm", 1)
+		if clean {
+			t.round.count("damages that do no harm", 1)
+		}
 	} else {
 		t.round.count("damages refused", 1)
 	}
@@ -242,6 +312,18 @@ func (t *trial) run(ctx context.Context) (err error) {
 		return t.accept(ctx)
 	}
 	return nil
+}
+
+// configuration is that of a copy. Gateways that are not declared get nothing.
+func (t *trial) configuration(declared bool) rig.Section {
+	p := t.plan
+	p.Rate, p.HoldAfter = 0, 0
+	c := p.configuration(t.outside.url, t.secrets)
+	delete(c, "routes")
+	if !declared {
+		delete(c, "gateways")
+	}
+	return c
 }
 
 // readLog looks for what nobody should have to read.
@@ -295,30 +377,75 @@ func (t *trial) open(ctx context.Context, args ...string) (c *rig.Child, err err
 	return nil, errBroken
 }
 
-// refused looks at how the program says that it does not start.
+// refused looks at how the program says that it does not start, whether the loss
+// was accepted or not.
 func (t *trial) refused(c *rig.Child) {
-	said := c.Said()
-	if c.Code() != 4 {
-		t.complain("it ended with %d, want 4; it said\n%s", c.Code(), said)
-		return
-	}
-	if !strings.Contains(said, t.program.Store()) || !strings.Contains(said, "backup") {
-		t.complain("it does not say where the damage is and what to do, but\n%s", said)
+	if fault := refusal(c.Code(), c.Said(), t.program.Store()); fault != "" {
+		t.complain("%s; it said\n%s", fault, c.Said())
 	}
 }
 
-// served reads all that is there, which must be all that was acknowledged, and
-// stops the program.
-func (t *trial) served(ctx context.Context, c *rig.Child) error {
+// refusal finds fault with how a program ended that does not start on a damaged
+// store.
+func refusal(code int, said, store string) string {
+	switch {
+	case code != damagedCode:
+		return fmt.Sprintf("it ended with %d, want %d", code, damagedCode)
+	case !strings.Contains(said, data.ErrDamaged.Error()):
+		return "it does not say that the store is damaged"
+	case !strings.Contains(said, store) || !strings.Contains(said, "backup"):
+		return "it does not say where the damage is and what to do"
+	}
+	return ""
+}
+
+// served has the program carry out what waits, if lanes run, reads all that is
+// there, which must be all that was acknowledged unless the loss was accepted, and
+// stops the program. It is not clean if damage was found meanwhile, which the next
+// start was looked at for.
+func (t *trial) served(ctx context.Context, c *rig.Child) (clean bool, err error) {
+	if err := t.look(ctx, c); err != nil {
+		return false, t.found(ctx, c, err)
+	}
+	return true, t.stop(ctx, c)
+}
+
+// look is what is looked at while the program serves. The error is one of a read.
+func (t *trial) look(ctx context.Context, c *rig.Child) error {
+	if t.delivers {
+		if err := t.carryOut(ctx, c); err != nil {
+			return err
+		}
+	}
 	events, messages, err := t.list(ctx, c)
 	if err != nil {
-		return t.found(ctx, c, err)
+		return err
 	}
-	t.whole(t.complain, events, messages)
-	if err := t.each(ctx, c); err != nil {
-		return t.found(ctx, c, err)
+	arrivals := t.outside.all()
+	t.arrived(t.complain, arrivals, t.plan.Attempts, t.lost)
+	if t.lost {
+		t.part(t.complain, events, messages)
+	} else {
+		t.with(arrivals).whole(t.complain, events, messages)
 	}
-	return t.stop(ctx, c)
+	return t.each(ctx, c)
+}
+
+// carryOut waits until all that waits has ended.
+func (t *trial) carryOut(ctx context.Context, c *rig.Child) error {
+	before := len(t.outside.all())
+	if err := awaitEnds(ctx, c, t.plan); err != nil {
+		return err
+	}
+	open, err := c.Open(ctx)
+	if err != nil {
+		return err
+	}
+	if open > 0 {
+		t.complain("%d messages do not end, though their gateways take everything", open)
+	}
+	t.round.count("arrivals from damaged stores", len(t.outside.all())-before)
+	return nil
 }
 
 func (t *trial) list(ctx context.Context, c *rig.Child) (events []rig.Event, messages []rig.Message, err error) {
@@ -360,6 +487,9 @@ func (t *trial) each(ctx context.Context, c *rig.Child) error {
 			Gateway string
 			Text    string `json:"message"`
 		}
+		if t.lost && status == http.StatusNotFound {
+			continue
+		}
 		if status != http.StatusOK || json.Unmarshal(answer, &got) != nil || (record{got.Type + got.Gateway, got.Payload + got.Text}) != want {
 			t.complain("%s %.60q was acknowledged as %s; GET %s = %d %.200s", want.kind, want.text, id, path, status, answer)
 			return nil
@@ -368,37 +498,67 @@ func (t *trial) each(ctx context.Context, c *rig.Child) error {
 	return nil
 }
 
-// endsWithin is how long a program that has failed needs to end.
+// endsWithin is how long a program that has failed needs to say so, and to end.
 const endsWithin = 5 * time.Second
 
+// saysDamage reports whether a program says of its store that it is not to be
+// relied on.
+func saysDamage(said string) bool {
+	return strings.Contains(said, data.ErrDamaged.Error()) || strings.Contains(said, data.ErrStorage.Error())
+}
+
 // found is called when a read has failed, which is how damage may show while the
-// program runs. It is loud if the answer was a 5xx or the program ends.
+// program runs: it must say that it is damage, whatever the answer was, and may end
+// for it. The next start must know of it, or be whole, or meet it again as loudly.
 func (t *trial) found(ctx context.Context, c *rig.Child, err error) error {
+	byItself, endErr := t.detected(ctx, c, err)
+	if endErr != nil {
+		return endErr
+	}
+	if c, err = t.open(ctx); err != nil {
+		return err
+	}
+	if c == nil {
+		t.round.count("damages found while running, refused by the next start", 1)
+		return nil
+	}
+	if err := t.look(ctx, c); err != nil {
+		if byItself && ctx.Err() == nil {
+			t.complain("it ended for damage, started again and met it again: %v; it said\n%s", err, c.Said())
+		}
+		_, endErr := t.detected(ctx, c, err)
+		return endErr
+	}
+	return t.stop(ctx, c)
+}
+
+// detected looks at how a program takes it that a read has failed, and whether it
+// ends for that by itself.
+func (t *trial) detected(ctx context.Context, c *rig.Child, err error) (byItself bool, _ error) {
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return false, context.Cause(ctx)
 	}
 	t.round.count("damages found while running", 1)
-	if !strings.Contains(err.Error(), "= 50") {
-		select {
-		case <-c.Ended():
-		case <-ctx.Done():
-		case <-time.After(endsWithin):
-			t.complain("a read failed: %v; it runs on and said\n%s", err, c.Said())
-		}
-	}
+	_ = rig.Until(ctx, "it says so", endsWithin, 10*time.Millisecond, func() (bool, error) { return c.Gone() || saysDamage(c.Said()), nil })
+	_ = rig.Until(ctx, "it ends", time.Second, 10*time.Millisecond, func() (bool, error) { return c.Gone(), nil })
+	byItself = c.Gone()
 	_ = c.Signal(syscall.SIGTERM) // it may have ended, and how it ends is looked at
 	select {
 	case <-c.Ended():
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return byItself, context.Cause(ctx)
 	case <-time.After(rig.Patience + 10*time.Second):
 		c.Kill()
-		t.complain("it found damage (%v) and runs on after SIGTERM; it said\n%s", err, c.Said())
+		t.complain("a read failed (%v) and it runs on after SIGTERM; it said\n%s", err, c.Said())
+		return byItself, nil
 	}
-	if code := c.Code(); code != 0 && code != 1 && code != 4 {
-		t.complain("it found damage (%v) and ended with %d; it said\n%s", err, code, c.Said())
+	if !saysDamage(c.Said()) {
+		t.complain("a read failed (%v), and it does not say that there is damage, but\n%s", err, c.Said())
 	}
-	return nil
+	if code := c.Code(); code != 1 && code != damagedCode && (byItself || code != 0) {
+		t.complain("a read failed (%v) and it ended with %d; it said\n%s", err, code, c.Said())
+	}
+	return byItself, nil
 }
 
 func (t *trial) stop(ctx context.Context, c *rig.Child) error {
@@ -426,6 +586,9 @@ func (t *trial) stop(ctx context.Context, c *rig.Child) error {
 func (t *trial) underfoot(ctx context.Context, one spoiling) error {
 	t.what = fmt.Sprintf("%v, while it is open", one)
 	t.round.count("damages: to a table in use", 1)
+	if err := t.program.Configure(t.configuration(false)); err != nil {
+		return err
+	}
 	c, err := t.open(ctx)
 	if err != nil {
 		return err
@@ -436,13 +599,21 @@ func (t *trial) underfoot(ctx context.Context, one spoiling) error {
 	if err := one.apply(t.program.Store()); err != nil {
 		return err
 	}
-	if err := t.served(ctx, c); err != nil {
+	// Lanes begin only now, so that they read what is damaged.
+	if t.delivers {
+		if err := t.program.Configure(t.configuration(true)); err != nil {
+			return err
+		}
+		_ = c.Signal(syscall.SIGHUP) // it may have ended
+	}
+	if clean, err := t.served(ctx, c); err != nil || !clean {
 		return err
 	}
 	if c, err = t.open(ctx); err != nil || c == nil {
 		return err
 	}
-	return t.served(ctx, c)
+	_, err = t.served(ctx, c)
+	return err
 }
 
 // accept starts the program with what is left, and looks at that, and at what it
@@ -458,11 +629,14 @@ func (t *trial) accept(ctx context.Context) error {
 		return nil
 	}
 	t.round.count("losses accepted", 1)
+	t.lost = true
+	if err := t.look(ctx, c); err != nil {
+		return t.found(ctx, c, err)
+	}
 	events, messages, err := t.list(ctx, c)
 	if err != nil {
 		return t.found(ctx, c, err)
 	}
-	t.part(t.complain, events, messages)
 	ids := map[string]bool{}
 	for k := range 3 {
 		answer, err := c.Post(ctx, eventPath, map[string]string{"event_type": plainType, "event_payload": fmt.Sprintf("after the loss, %d", k)})

@@ -59,6 +59,7 @@ type gateways struct {
 	began   time.Time
 	timeout time.Duration // of the program
 	secrets *secrets
+	calm    bool // all of them take everything at once
 
 	mu       sync.Mutex // guards what follows
 	luck     *rand.Rand
@@ -139,6 +140,9 @@ var cut = digestOf("a body that broke off")
 func (g *gateways) draw(kind string) (status int, delay time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.calm {
+		return http.StatusOK, 0
+	}
 	rarely := g.luck.IntN(4) == 0
 	switch kind {
 	case slowly:
