@@ -122,15 +122,30 @@ func (d *disk) loaded(ctx context.Context, c *rig.Child) error {
 	wait := d.system.working(loading, c)
 	err := rig.Until(ctx, "intake is refused", 6*time.Minute, 5*time.Millisecond, func() (bool, error) { return d.refusing(ctx, c) })
 	if err == nil { // clients go on, and what is freed by merging tables is theirs
-		err = d.system.rest(ctx, 0, time.Second)
+		err = d.system.rest(ctx, 200*time.Millisecond, time.Second)
 	}
 	stop()
-	seen := watch()
-	if err := errors.Join(err, wait()); err != nil {
+	seen, watchErr := watch()
+	if err := errors.Join(err, watchErr, wait()); err != nil {
 		return err
 	}
-	d.judge(seen)
-	if err := errors.Join(d.carryOn(ctx, c), d.volume.vacate()); err != nil {
+	from, ok := firstRefusal(d.system.load.requests())
+	if !ok {
+		return errors.New("no client was refused for want of space")
+	}
+	d.judge(seen, from)
+	open, err := c.Open(ctx)
+	if err != nil {
+		return err
+	}
+	if err := d.carryOn(ctx, c); err != nil {
+		return err
+	}
+	to := time.Since(d.system.began)
+	if err := d.volume.vacate(); err != nil {
+		return err
+	}
+	if err := d.delivered(from, to, open); err != nil {
 		return err
 	}
 	err = rig.Until(ctx, "intake is back", 5*time.Second, 5*time.Millisecond, func() (bool, error) {
@@ -196,6 +211,45 @@ func (d *disk) carryOn(ctx context.Context, c *rig.Child) error {
 		d.round.violate("intake is not refused while %s are free", rig.Size(free))
 	}
 	return err
+}
+
+// firstRefusal is when a client was first told that there is no space.
+func firstRefusal(all [][]*request) (at time.Duration, ok bool) {
+	for _, requests := range all {
+		for _, one := range requests {
+			for _, a := range one.Replies {
+				if strings.HasSuffix(a.Problem, ":no-space") && (!ok || a.Ended < at) {
+					at, ok = a.Ended, true
+				}
+			}
+		}
+	}
+	return at, ok
+}
+
+// delivered looks for deliveries that began and ended while intake was refused.
+// Without any open message there could be none, and nothing was tried.
+func (d *disk) delivered(from, to time.Duration, open int64) error {
+	n := deliveries(d.system.gateways.all(), from, to)
+	d.round.count("deliveries while intake was refused", n)
+	switch {
+	case n > 0:
+		return nil
+	case open == 0:
+		return errors.New("no message was open when intake stopped")
+	}
+	d.round.violate("of %d messages that were open when intake stopped none was delivered until there was space again", open)
+	return nil
+}
+
+// deliveries counts those that began and ended between two times.
+func deliveries(all []arrival, from, to time.Duration) (n int) {
+	for _, one := range all {
+		if one.Status/100 == 2 && one.At > from && one.End > one.At && one.End < to {
+			n++
+		}
+	}
+	return n
 }
 
 // resume has the clients send again, to the same process, which must take it. A
@@ -312,37 +366,62 @@ type level struct {
 // looking is how often the free space is read.
 const looking = 5 * time.Millisecond
 
-// watch notes the free space until the func that it returns is called.
-func (d *disk) watch(ctx context.Context) (stop func() []level) {
+// watch notes the free space until the func that it returns is called. The error
+// says that it could not be read, so that nothing can be said about it.
+func (d *disk) watch(ctx context.Context) (stop func() ([]level, error)) {
 	watching, cancel := context.WithCancel(ctx)
-	all := make(chan []level, 1)
+	done := make(chan struct{})
+	var seen []level
+	var failed error
 	go func() {
-		var seen []level
-		for {
-			if free, err := d.volume.free(); err == nil {
+		defer close(done)
+		for failed == nil {
+			free, err := d.volume.free()
+			if failed = err; err == nil {
 				seen = append(seen, level{time.Since(d.system.began), free})
 			}
 			if rig.Wait(watching, looking) != nil {
-				all <- seen
 				return
 			}
 		}
 	}()
-	return func() []level {
+	return func() ([]level, error) {
 		cancel()
-		return <-all
+		<-done
+		return seen, failed
 	}
 }
 
-// judge looks at what the free space was and what was taken meanwhile.
-func (d *disk) judge(seen []level) {
-	lowest := d.reserve
+// What may be left of the reserve at the least.
+const (
+	// leftByIntake is that until intake is first refused. The program makes files
+	// longer than they are needed, by 16 MiB at once for a memtable of 8 MiB; a second
+	// one, and a table that is being made, may come between two looks at the space.
+	leftByIntake = 3. / 4
+	// leftByAll is that until space returns. What was taken is carried out meanwhile, and
+	// tables are merged, which takes their room a second time until the old ones go.
+	leftByAll = 1. / 2
+)
+
+// lowest is the least free space that was seen up to a time.
+func lowest(seen []level, until time.Duration, reserve int64) int64 {
 	for _, l := range seen {
-		lowest = min(lowest, l.free)
+		if l.at <= until {
+			reserve = min(reserve, l.free)
+		}
 	}
-	d.round.say("at the lowest %s of %s of the reserve were free", rig.Size(lowest), rig.Size(d.reserve))
-	if lowest < d.reserve/2 {
-		d.round.violate("only %s of %s of the reserve were left", rig.Size(lowest), rig.Size(d.reserve))
+	return reserve
+}
+
+// judge looks at what the free space was and what was taken meanwhile; intake was
+// first refused at a time.
+func (d *disk) judge(seen []level, refused time.Duration) {
+	intake, all := lowest(seen, refused, d.reserve), lowest(seen, math.MaxInt64, d.reserve)
+	d.round.say("of %s of the reserve were left %s when intake was refused, and at the lowest %s", rig.Size(d.reserve), rig.Size(intake), rig.Size(all))
+	d.round.peak("most of the reserve that intake took, KiB", (d.reserve-intake)>>10)
+	d.round.peak("most of the reserve that was taken, KiB", (d.reserve-all)>>10)
+	if float64(intake) < leftByIntake*float64(d.reserve) || float64(all) < leftByAll*float64(d.reserve) {
+		d.round.violate("of %s of the reserve were left %s when intake was refused, and at the lowest %s", rig.Size(d.reserve), rig.Size(intake), rig.Size(all))
 	}
 	for c, requests := range d.system.load.requests() {
 		for _, one := range requests {
