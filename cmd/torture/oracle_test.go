@@ -152,3 +152,29 @@ func TestAccountTolerances(t *testing.T) {
 		}
 	}
 }
+
+// A record that is read by its id is the one that was acknowledged, to the byte.
+func TestRecordsById(t *testing.T) {
+	t.Parallel()
+	given := acknowledgedRecords(soundAccount().Requests)
+	if len(given) != 4 || given["02"] != (record{plainType, "b"}) || given["05"] != (record{well, "hi"}) {
+		t.Fatalf("acknowledgedRecords() = %v", given)
+	}
+	for _, c := range []struct {
+		id, path, answer string
+		status           int
+		want             bool
+	}{
+		{"02", "/api/v1/events/02", `{"event_type":"plain","event_payload":"b"}`, 200, true},
+		{"02", "/api/v1/events/02", `{"event_type":"plain","event_payload":"B"}`, 200, false},
+		{"02", "/api/v1/events/02", `{"event_type":"plain","event_payload":"b"}`, 404, false},
+		{"05", "/api/v1/messages/05", `{"gateway":"well","message":"hi"}`, 200, true},
+		{"05", "/api/v1/messages/05", `{"gateway":"slow","message":"hi"}`, 200, false},
+		{"05", "/api/v1/messages/05", ``, 200, false},
+	} {
+		r := given[c.id]
+		if got := r.in(rig.Answer{Status: c.status, Body: []byte(c.answer)}); got != c.want || r.path(c.id) != c.path {
+			t.Errorf("%s at %s: %d %s holds it: %v, want %v", c.id, r.path(c.id), c.status, c.answer, got, c.want)
+		}
+	}
+}

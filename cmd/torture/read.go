@@ -2,9 +2,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
+	"math/rand/v2"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/postrider/postrider/cmd/internal/rig"
@@ -47,6 +51,60 @@ func readAll(ctx context.Context, c *rig.Child) (events []rig.Event, messages []
 		}
 	}
 	return events, messages, nil
+}
+
+// mostRead is how many records are read one by one at the end of a round.
+const mostRead = 200
+
+// acknowledgedRecords are what was acknowledged, by id.
+func acknowledgedRecords(all [][]*request) map[string]record {
+	given := map[string]record{}
+	for _, requests := range all {
+		for _, r := range requests {
+			for i, id := range r.ids() {
+				if i < len(r.Payloads) {
+					given[id] = record{r.Kind, r.Payloads[i]}
+				}
+			}
+		}
+	}
+	return given
+}
+
+// readSome reads some of what was acknowledged by its id, each as it was sent.
+func readSome(ctx context.Context, c *rig.Child, given map[string]record, luck *rand.Rand, complain complainer) (read int, err error) {
+	ids := slices.Sorted(maps.Keys(given))
+	luck.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
+	for _, id := range ids[:min(len(ids), mostRead)] {
+		a, err := c.Do(ctx, http.MethodGet, given[id].path(id), nil)
+		if err != nil {
+			return read, err
+		}
+		read++
+		if !given[id].in(a) {
+			complain("%s %.60q was acknowledged as %s; GET %s = %d %.200s", given[id].kind, given[id].text, id, given[id].path(id), a.Status, a.Body)
+		}
+	}
+	return read, nil
+}
+
+// path is where a record is read by its id.
+func (r record) path(id string) string {
+	if r.kind == plainType || r.kind == routedType {
+		return rig.EventList + "/" + id
+	}
+	return rig.MessageList + "/" + id
+}
+
+// in reports whether an answer holds the record.
+func (r record) in(a rig.Answer) bool {
+	var got struct {
+		Type    string `json:"event_type"`
+		Payload string `json:"event_payload"`
+		Gateway string
+		Text    string `json:"message"`
+	}
+	return a.Status == http.StatusOK && json.Unmarshal(a.Body, &got) == nil && record{got.Type + got.Gateway, got.Payload + got.Text} == r
 }
 
 // readLives reads from a store that nobody has open when attempts began and

@@ -136,6 +136,11 @@ func (s *system) finish(ctx context.Context, c *rig.Child) error {
 	if err == nil {
 		a.Events, a.Messages, err = readAll(ctx, c)
 	}
+	if err == nil {
+		var n int
+		n, err = readSome(ctx, c, acknowledgedRecords(s.load.requests()), s.round.source(4), s.round.violate)
+		s.round.count("records read by id", n)
+	}
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)

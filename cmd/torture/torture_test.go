@@ -87,7 +87,7 @@ func TestKill(t *testing.T) {
 	if e.Mode != "kill" || e.Rounds != 3 || len(e.Failures) != 0 || e.Errors != 0 || e.Bound != 1 {
 		t.Errorf("the journal says %+v, want 3 clean rounds", e)
 	}
-	for _, what := range []string{"requests acknowledged", "arrivals at gateways", "events stored", "messages stored"} {
+	for _, what := range []string{"requests acknowledged", "arrivals at gateways", "events stored", "messages stored", "records read by id"} {
 		if e.Counts[what] == 0 {
 			t.Errorf("%s: none, so nothing was tried", what)
 		}
