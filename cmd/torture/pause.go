@@ -92,11 +92,9 @@ func crowded(s *system) check {
 		visits := map[string][]rig.Visit{}
 		for _, one := range a.Arrivals {
 			// When it came is known to some milliseconds, when its gateway turned to it exactly.
-			v := rig.Visit{At: s.began.Add(one.At + one.late)}
-			// When the program gave up is not known exactly.
-			if one.Status != 0 {
-				v.End = s.began.Add(one.End)
-			}
+			// Where there was no answer the end is when the gateway broke the connection, or
+			// the earliest at which the program may have given up.
+			v := rig.Visit{At: s.began.Add(one.At + one.late), End: s.began.Add(one.End)}
 			visits[one.Gateway] = append(visits[one.Gateway], v)
 		}
 		for kind, all := range visits {
