@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -125,6 +126,14 @@ func lifeThatFails(ctx context.Context, s *system, at target) error {
 	for _, what := range lateAcknowledgements(s.load.requests(), max(began, aim.settled())) {
 		s.round.violate("a flush of %s failed%s, at %v: %s", aim.hit.kind(), when, aim.hit.At, what)
 	}
+	// What the first flush could not write the system may have dropped since: a second
+	// one succeeds and proves nothing.
+	if aim.again != nil {
+		s.round.count("files flushed again after a failure", 1)
+		for _, what := range acknowledgedAfter(s.load.requests(), max(began, aim.again.At)) {
+			s.round.violate("a flush of %s failed%s, at %v, and was tried again at %v: %s", aim.hit.File, when, aim.hit.At, aim.again.At, what)
+		}
+	}
 	return nil
 }
 
@@ -136,6 +145,7 @@ type breaker struct {
 	last     time.Duration // when the last commit before the failure was flushed
 	hit      flush
 	isBroken bool
+	again    *flush // of the same file, the first that was carried out after it
 }
 
 func (b *breaker) decide(f flush) (fate, time.Duration) {
@@ -147,6 +157,9 @@ func (b *breaker) decide(f flush) (fate, time.Duration) {
 			b.isBroken, b.hit = true, f
 			return fails, 0
 		}
+	}
+	if b.isBroken && b.again == nil && f.File != "" && f.File == b.hit.File {
+		b.again = &f
 	}
 	if !b.isBroken && f.kind() == memtables {
 		b.last = f.At
@@ -198,6 +211,20 @@ func lateAcknowledgements(requests [][]*request, settled time.Duration) (all []s
 			}
 			if first := r.Replies[0]; first.IDs != nil && first.Sent > settled {
 				all = append(all, fmt.Sprintf("client %d: %v was sent at %v and acknowledged at %v", c, first.IDs, first.Sent, first.Ended))
+			}
+		}
+	}
+	return all
+}
+
+// acknowledgedAfter lists what was acknowledged for the first time after a time,
+// whenever it was sent.
+func acknowledgedAfter(requests [][]*request, moment time.Duration) (all []string) {
+	for c, sent := range requests {
+		for _, r := range sent {
+			i := slices.IndexFunc(r.Replies, func(a reply) bool { return a.IDs != nil })
+			if i == 0 && r.Replies[0].Ended > moment {
+				all = append(all, fmt.Sprintf("client %d: %v was acknowledged at %v", c, r.Replies[0].IDs, r.Replies[0].Ended))
 			}
 		}
 	}

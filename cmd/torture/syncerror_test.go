@@ -109,6 +109,31 @@ func TestLateAcknowledgements(t *testing.T) {
 	}
 }
 
+// A flush that is tried again is noticed, and so is what is acknowledged after it.
+func TestFlushedAgain(t *testing.T) {
+	t.Parallel()
+	b := &breaker{target: target{kind: memtables, number: 1}}
+	for i, f := range []flush{{File: "/s/1.mem", At: 1}, {File: "/s/2.mem", At: 2}, {File: "/s/1.mem", At: 3}, {File: "/s/1.mem", At: 4}} {
+		b.decide(f)
+		if again := b.again != nil; again != (i >= 2) {
+			t.Errorf("after flush %d of the file it was tried again: %v", i, again)
+		}
+	}
+	if b.again == nil || b.again.At != 3 {
+		t.Errorf("again = %+v, want the one at 3", b.again)
+	}
+	ids := []string{"1"}
+	got := acknowledgedAfter([][]*request{{
+		{Replies: []reply{{IDs: ids, Sent: 1, Ended: 3}}},
+		{Replies: []reply{{IDs: ids, Sent: 1, Ended: 4}}},
+		{Replies: []reply{{Ended: 4}, {IDs: ids, Ended: 5}}},
+		{Replies: []reply{{Status: 503, Ended: 6}}},
+	}}, 3)
+	if len(got) != 1 || !strings.Contains(got[0], "acknowledged at 4ns") {
+		t.Errorf("acknowledgedAfter() = %q, want the second", got)
+	}
+}
+
 func TestTroubles(t *testing.T) {
 	t.Parallel()
 	for said, want := range map[string]int{
