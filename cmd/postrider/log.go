@@ -36,7 +36,7 @@ func hearEngine(log *slog.Logger) {
 type lastWords struct{ log *slog.Logger }
 
 func (w lastWords) Write(p []byte) (int, error) {
-	w.log.Error("storage engine gives up, the process ends: what it reads may be damaged, the next start looks", "err", string(bytes.TrimSpace(p)))
+	w.log.Error("storage failed: the engine ends the process, what it reads may be damaged, the next start looks", "err", string(bytes.TrimSpace(p)))
 	return len(p), nil
 }
 

@@ -17,7 +17,7 @@ func TestLastWordsAreLogged(t *testing.T) {
 	defer stdlog.SetOutput(os.Stderr)
 	stdlog.Print("Assert failed\n")
 	if got := out.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, `"level":"ERROR"`) ||
-		!strings.Contains(got, "storage engine gives up") || !strings.Contains(got, `"err":"Assert failed"`) {
+		!strings.Contains(got, "storage failed") || !strings.Contains(got, `"err":"Assert failed"`) {
 		t.Errorf("the log is %q", got)
 	}
 }
