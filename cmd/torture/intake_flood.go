@@ -11,9 +11,11 @@ import (
 )
 
 // flood sends at once what the program cannot take at once: many small requests,
-// and fewer that are more bytes together than may wait for the disk.
+// and fewer that are more bytes together than may wait for the disk. They are half
+// as many as there are slow clients: all of them are written, read and answered in
+// the same moment, by the same processors that we ask for health with.
 func (s *siege) flood(ctx context.Context) error {
-	if err := s.surge(ctx, s.options.connections, 3, 0); err != nil {
+	if err := s.surge(ctx, s.options.connections/2, 3, 0); err != nil {
 		return err
 	}
 	const large = 220 << 10
