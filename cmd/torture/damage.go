@@ -333,7 +333,7 @@ func (t *trial) readLog() error {
 		return ifThere(err)
 	}
 	t.secrets.logged(b)
-	for _, bad := range []string{"panic", "goroutine ", "runtime error", "fatal error", "SIGBUS", "SIGSEGV", "out of range", "nil pointer", "Assert"} {
+	for _, bad := range []string{"panic", "goroutine ", "runtime error", "fatal error", "SIGBUS", "SIGSEGV", "out of range", "nil pointer"} {
 		at := strings.Index(string(b), bad)
 		if at < 0 {
 			continue
