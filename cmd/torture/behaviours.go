@@ -222,6 +222,10 @@ func floods() []behaviour {
 // secondRequest is one on a connection that waited for it.
 const secondRequest = "a second request on a connection"
 
+// resetLate is a connection that was to be reset while nothing went on, by a gateway
+// that had no turn in time: a request may have met it.
+const resetLate = "a reset that came late"
+
 // forged is an answer to a request that was not sent yet.
 const forged = fine + "Content-Length: 2\r\n\r\nok"
 
@@ -400,8 +404,12 @@ func reuse() []behaviour {
 		}},
 		{name: "reset when idle", single: true, want: refused(500), answer: func(v *visit) {
 			v.say(500, no)
+			answered := time.Now()
 			v.rest(5 * time.Millisecond)
 			v.reset()
+			if time.Since(answered) > pace/2 {
+				v.happened(resetLate)
+			}
 		}},
 		{name: "closed when the next request comes", first: true, want: maybe, answer: func(v *visit) {
 			v.say(200, forged)

@@ -62,6 +62,8 @@ func TestJudge(t *testing.T) {
 	}
 	no, ok := wasReset[0], delivered[0]
 	later := []lived{{0, 1}, {hintCap, hintCap + 1}}
+	late := &hostile{behaviour: behaviour{want: refused(500)}}
+	late.seen.Store(resetLate, true)
 	for _, c := range []struct {
 		what     string
 		gateway  *hostile
@@ -81,6 +83,8 @@ func TestJudge(t *testing.T) {
 		{"success", &hostile{behaviour: behaviour{want: delivered}}, "0", "delivered", attempts(ok), nil, 1, ""},
 		{"success, failed", &hostile{behaviour: behaviour{want: delivered}}, "0", "failed", attempts(ok, no, ok), nil, 3, "it is failed"},
 		{"connections", &hostile{behaviour: behaviour{want: wasReset, connect: (*visit).reset}, recovers: true}, "0", "delivered", attempts(no, no, no, no, ok), nil, 4, ""},
+		{"reset in time", &hostile{behaviour: behaviour{want: refused(500)}}, "0", "failed", attempts(refused(500)[0], no, no), nil, 3, "attempt 2 came to"},
+		{"reset late", late, "0", "failed", attempts(refused(500)[0], no, no), nil, 3, ""},
 		{"hint", &hostile{behaviour: behaviour{want: throttled, hint: hintCap}}, "0", "failed", attempts(throttled[0], throttled[0]), later, 2, "less than 600ms"},
 		{"hint heeded", &hostile{behaviour: behaviour{want: throttled, hint: hintCap - 1}}, "0", "failed", attempts(throttled[0], throttled[0]), later, 2, ""},
 	} {
@@ -100,11 +104,15 @@ func TestIsolated(t *testing.T) {
 	for _, c := range []struct {
 		at       time.Duration
 		attempts int
+		others   float64
 		says     string
 	}{
-		{4 * time.Second, 1, ""},
-		{4*time.Second + 1, 1, "took 3.000000001s"},
-		{time.Second, 2, "is delivered after 2 attempts"},
+		{1500 * time.Millisecond, 1, 0, ""},
+		{1500*time.Millisecond + 1, 1, 0, "99 of 100 messages took up to 500.000001ms"},
+		{1500*time.Millisecond + 1, 1, foreign + 0.01, ""},
+		{4 * time.Second, 1, 1, ""},
+		{4*time.Second + 1, 1, 1, "took 3.000000001s"},
+		{time.Second, 2, 0, "is delivered after 2 attempts"},
 	} {
 		a := &account{
 			Requests: [][]*request{{{Replies: []reply{{IDs: []string{"1"}, Sent: time.Second}}}}},
@@ -112,7 +120,8 @@ func TestIsolated(t *testing.T) {
 			Arrivals: []arrival{{Gateway: neighbour(0), Message: "1", At: c.at}},
 		}
 		r := &round{log: func(string) {}, counts: map[string]int64{}}
-		(&gateway{lateness: 3 * time.Second}).isolated(&system{round: r})(a, r.violate)
+		m := &gateway{lateness: 3 * time.Second, typical: 500 * time.Millisecond}
+		m.isolated(&system{round: r}, &c.others)(a, r.violate)
 		all := strings.Join(r.found(), "; ")
 		if (all == "") != (c.says == "") || !strings.Contains(all, c.says) {
 			t.Errorf("isolated() found %q at %v after %d attempts, want %q", all, c.at, c.attempts, c.says)
