@@ -14,7 +14,7 @@ MAY_SKIP  ?= power,full-disk
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: build ## Build and run the demonstration (config/postrider.yaml)
@@ -58,9 +58,14 @@ torture: build ## Break the program and look for what is lost: a short pass that
 	$(GO) run ./cmd/torture all --pass short --may-skip $(MAY_SKIP)
 
 .PHONY: torture-long
-torture-long: build ## The long pass, noted in var/torture.jsonl; as root also with file systems of its own (two hours)
+torture-long: build ## The long pass and the controls, noted in var/torture.jsonl; as root also with file systems of its own (two hours)
 	@mkdir -p var
 	$(GO) run ./cmd/torture all --pass long --may-skip $(MAY_SKIP) --journal var/torture.jsonl
+
+.PHONY: torture-controls
+torture-controls: ## Programs that break a promise each, which the harness must find out; as root all (ten minutes)
+	@mkdir -p var
+	$(GO) run ./cmd/torture controls --may-skip $(MAY_SKIP) --journal var/torture.jsonl
 
 .PHONY: bench
 bench: build ## Measure against what this machine allows, in less than three minutes

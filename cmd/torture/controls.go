@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -20,79 +22,51 @@ import (
 
 // culprit is a program that does not keep one promise: the one we ship without
 // the line that keeps it. A mode that finds nothing wrong with it is worthless.
+// culprits.go has all of them.
 type culprit struct {
 	name    string
-	without string   // what the program does not do
-	modes   []string // that must find it out, in a few rounds each
-	// shows are texts of which a violation must have one: a program that breaks in
-	// another way than it was made to says nothing about the check.
-	shows   []string
+	without string // what the program does not do
+	trials  []part // in which it must be found out; rounds are so many at most, and 0 is for mostRounds
+	// shows are the checks that must each find it out, in whatever round: a program
+	// that breaks in another way than it was made to says nothing about them.
+	shows   []symptom
 	changes []change
+
+	seen map[int]string // the first violation of each symptom
 }
+
+// symptom is a check of a mode, as texts of which a violation that it finds has one.
+type symptom []string
+
+// of returns the part of a violation that shows the symptom, or "".
+func (s symptom) of(violation string) string {
+	const before, most = 80, 200
+	for _, text := range s {
+		at := strings.Index(violation, text)
+		if at < 0 {
+			continue
+		}
+		from := 1 + strings.LastIndexByte(violation[:at], '\n')
+		line, _, _ := strings.Cut(violation[from:], "\n")
+		runes := []rune(line)
+		skip := max(0, utf8.RuneCountInString(line[:at-from])-before)
+		shown := string(runes[skip:min(skip+most, len(runes))])
+		if skip > 0 {
+			shown = "…" + shown
+		}
+		if skip+most < len(runes) {
+			shown += "…"
+		}
+		return shown
+	}
+	return ""
+}
+
+// mostRounds is how many rounds of a mode a control has to turn red.
+const mostRounds = 20
 
 // change replaces a text of one of the program's files, which has it once.
 type change struct{ file, was, is string }
-
-func controls() []culprit {
-	return []culprit{
-		{
-			name: "no-sync", without: "flush what it writes", modes: []string{"power"},
-			shows:   []string{"was acknowledged", "exit code 4"},
-			changes: []change{{"data/badger/store.go", "WithSyncWrites(true)", "WithSyncWrites(false)"}},
-		},
-		{
-			name: "hasty", without: "wait for the commit with its answer", modes: []string{"kill"},
-			shows: []string{"was acknowledged"},
-			changes: []change{
-				{"data/batch.go", "// Empty reports whether", "// Hasty answers.\nvar Hasty = func() {}\n\n// Empty reports whether"},
-				{"actors/persister/persister.go", "err := a.apply()", "data.Hasty = func() { a.group.answer(nil) }\n\terr := a.apply()"},
-				{"actors/persister/persister.go", "\ta.group.answer(err)\n\ta.failed = err\n", "\ta.failed = err\n"},
-				// The pause makes a few rounds enough.
-				{"data/badger/transaction.go", "start := time.Now()", "start := time.Now()\n\tdata.Hasty()\n\tdata.Hasty = func() {}\n\ttime.Sleep(10 * time.Millisecond)"},
-			},
-		},
-		{
-			name: "uncounted", without: "count an attempt that a crash cut off", modes: []string{"kill"},
-			shows: []string{" arrived as attempt "},
-			changes: []change{{
-				"data/badger/recovery.go", "f.CutOff(l.gateway, s.opened, data.CauseCutOff)",
-				"&data.Settle{Gateway: l.gateway, ID: f.ID, Number: f.Number, Ended: s.opened, Result: data.Result{Outcome: data.OutcomeWithdrawn}}",
-			}},
-		},
-		{
-			name: "early", without: "wait between two attempts", modes: []string{"kill"},
-			shows:   []string{"after the end of"},
-			changes: []change{{"data/attempt.go", "Next{State: Waiting, Due: a.Ended.Add(p.pause(a))}", "Next{State: Waiting, Due: a.Ended}"}},
-		},
-		{
-			name: "repeated", without: "look up an idempotency key", modes: []string{"kill"},
-			shows: []string{"are the same record", "repeated with its key"},
-			changes: []change{{
-				"data/badger/saves.go", "known, found, err := readAnswered(t.txn, o.Key.Key)",
-				"known, found, err := readAnswered(t.txn, o.Key.Key)\n\tfound = false",
-			}},
-		},
-		{
-			name: "uncompared", without: "compare what is stored with the number of the last commit", modes: []string{"damage"},
-			shows:   []string{"was acknowledged"},
-			changes: []change{{"data/badger/recovery.go", "if loss != nil && !s.options.AcceptLoss {", "if loss != nil && s.options.Path == \"\" {"}},
-		},
-		{
-			name: "unchecked", without: "compare checksums", modes: []string{"damage"},
-			shows: []string{"was acknowledged", "which nobody sent", "panicked"},
-			changes: []change{
-				{"data/badger/record.go", "binary.BigEndian.Uint32(value[1:]) != checksum(key, value)", "len(key) == 0"},
-				{"data/badger/tables.go", "if !ok || crc32.Checksum(block, castagnoli) != sum {", "if _ = sum; !ok || len(block) == 0 {"},
-				{"data/badger/store.go", "options.OnBlockRead", "options.NoVerification"},
-			},
-		},
-		{
-			name: "unheard", without: "hear of a block that changes while the store is open", modes: []string{"damage"},
-			shows:   []string{"was acknowledged", "is stored with"},
-			changes: []change{{"data/badger/rot.go", "mismatches.Add(1)", "mismatches.Add(0)"}},
-		},
-	}
-}
 
 func controlOf(name string) (culprit, error) {
 	all := controls()
@@ -157,65 +131,73 @@ func (c culprit) alter(source, dir string) (files map[string]string, err error) 
 	return files, nil
 }
 
-// red returns the first violation that is what the control was made to show, or "".
-func (c culprit) red(found []string) string {
-	for _, v := range found {
-		if slices.ContainsFunc(c.shows, func(text string) bool { return strings.Contains(v, text) }) {
-			return v
-		}
+// red takes what a round has found. When all that the control was made to show has
+// been seen, in this round or those before, it returns that, and "" until then.
+func (c *culprit) red(found []string) string {
+	if c.seen == nil {
+		c.seen = map[int]string{}
 	}
-	return ""
+	all := make([]string, len(c.shows))
+	for i, s := range c.shows {
+		for _, violation := range found {
+			if shown := s.of(violation); shown != "" && c.seen[i] == "" {
+				c.seen[i] = shown
+			}
+		}
+		all[i] = c.seen[i]
+	}
+	if len(c.seen) < len(c.shows) {
+		return ""
+	}
+	return strings.Join(all, "; ")
 }
 
 // controlsCommand runs every control in each mode that must find it out.
 func controlsCommand(o *options) *cobra.Command {
-	rounds := 20
-	c := &cobra.Command{
+	return &cobra.Command{
 		Use:   "controls",
-		Short: "Run programs that break a promise each, which the modes must find out",
+		Short: "Run programs that break a promise each, all or --control, which the modes must find out",
 		Args:  cobra.NoArgs,
-		RunE:  func(c *cobra.Command, _ []string) error { return runControls(c.Context(), *o, rounds) },
+		RunE:  func(c *cobra.Command, _ []string) error { return runControls(c.Context(), *o) },
 	}
-	c.Flags().IntVar(&rounds, "rounds", rounds, "rounds at most until a control must be red")
-	return c
 }
 
-// runControls prints what the controls came to. One that stays green, or cannot
-// be run for another reason than the machine, is an error.
-func runControls(ctx context.Context, o options, rounds int) error {
+// runControls prints what the controls came to. One that stays green, or was skipped
+// without leave, is an error.
+func runControls(ctx context.Context, o options) error {
+	all := controls()
+	if o.control != "" {
+		c, err := controlOf(o.control)
+		if err != nil {
+			return err
+		}
+		all = []culprit{c}
+	}
 	table := tabwriter.NewWriter(o.out, 0, 0, 3, ' ', 0)
-	_, _ = fmt.Fprintln(table, "control\tdoes not\tmode\trounds\tverdict\t") // Flush reports
-	out := o.out
-	o.out = io.Discard // the tables of the modes
+	_, _ = fmt.Fprintln(table, "\ncontrol\tdoes not\tmode\trounds\ttook\tverdict\t") // Flush reports
+	o.out = io.Discard                                                               // the tables of the modes
 	var errs []error
-	for _, c := range controls() {
-		for _, name := range c.modes {
+	for _, c := range all {
+		for _, p := range c.trials {
 			o.control = c.name
-			l, err := part{mode: name, rounds: rounds, parallel: o.parallel}.run(ctx, o)
+			p.rounds, p.parallel = cmp.Or(p.rounds, mostRounds), cmp.Or(p.parallel, o.parallel)
+			l, err := p.run(ctx, o)
 			if ctx.Err() != nil {
-				return context.Cause(ctx)
+				return errors.Join(context.Cause(ctx), table.Flush())
 			}
-			verdict := "red: " + first(l.red)
+			verdict := "red: " + l.red
 			switch {
 			case l.skipped != nil:
 				verdict = "SKIPPED: " + l.skipped.Error()
+				if err != nil { // it may not be
+					errs = append(errs, fmt.Errorf("control %s, mode %s: %w", c.name, p.mode, err))
+				}
 			case err != nil:
 				verdict = "NOT RED"
-				errs = append(errs, fmt.Errorf("control %s, mode %s: %w", c.name, name, err))
+				errs = append(errs, fmt.Errorf("control %s, mode %s: %w", c.name, p.mode, err))
 			}
-			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t\n", c.name, c.without, name, rig.Count(l.tally.carried), verdict)
+			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t\n", c.name, c.without, strings.TrimSpace(p.mode+" "+p.options), rig.Count(l.tally.carried), rig.Span(l.took), verdict)
 		}
 	}
-	_, _ = fmt.Fprintln(out)
 	return errors.Join(table.Flush(), errors.Join(errs...))
-}
-
-// first is the beginning of a violation.
-func first(text string) string {
-	const most = 120
-	text, _, _ = strings.Cut(text, "\n")
-	if r := []rune(text); len(r) > most {
-		return string(r[:most]) + "…"
-	}
-	return text
 }

@@ -2,6 +2,9 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,8 +26,30 @@ func TestControlsFollowTheProgram(t *testing.T) {
 				t.Errorf("control %s does not change %s (%v)", c.name, was, err)
 			}
 		}
-		if len(c.modes) == 0 || len(c.shows) == 0 {
+		if len(c.trials) == 0 || len(c.shows) == 0 {
 			t.Errorf("control %s says in no mode what it shows", c.name)
+		}
+	}
+}
+
+// Every mode has a control that it must find out, with options that it has.
+func TestControlsOfEachMode(t *testing.T) {
+	t.Parallel()
+	of := map[string][]string{}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, c := range controls() {
+		for _, p := range c.trials {
+			of[p.mode] = append(of[p.mode], c.name)
+			p.rounds, p.parallel = 1, 1
+			if l, err := p.run(ctx, options{only: -1, out: io.Discard, log: io.Discard}); l.skipped == nil && !errors.Is(err, context.Canceled) {
+				t.Errorf("control %s, %s %s: %v", c.name, p.mode, p.options, err)
+			}
+		}
+	}
+	for _, m := range modes() {
+		if len(of[m.name]) == 0 {
+			t.Errorf("no control is for %s", m.name)
 		}
 	}
 }
@@ -48,21 +73,29 @@ func TestControlsThatDoNotFit(t *testing.T) {
 // A control is the other way round: broken as it was made to is well.
 func TestControlVerdict(t *testing.T) {
 	t.Parallel()
-	c := culprit{name: "test", shows: []string{"lost"}}
 	for name, test := range map[string]struct {
-		found []string
-		err   string // "" for none
+		rounds [][]string // what was found in them
+		err    string     // "" for none
 	}{
-		"red":         {[]string{"late", "message 1 is lost"}, ""},
-		"green":       {nil, "stayed green in 1 rounds"},
-		"another red": {[]string{"late"}, "another promise"},
+		"red":            {[][]string{{"late", "message 1 is lost"}}, ""},
+		"red by and by":  {[][]string{{"late"}, {"unknown"}, {"message 1 is gone"}}, ""},
+		"green":          {[][]string{nil}, "stayed green in 1 rounds"},
+		"another red":    {[][]string{{"unknown"}}, "another promise"},
+		"red by half":    {[][]string{{"late"}, {"late"}}, "another promise"},
+		"lost two times": {[][]string{{"lost"}, {"gone"}}, "another promise"},
 	} {
+		c := culprit{name: "test", shows: []symptom{{"lost", "gone"}, {"late"}}}
 		s := &session{breaks: &c, options: options{out: t.Output(), log: t.Output()}}
-		s.tally.add(&round{}, test.found, nil)
-		s.red = c.red(test.found)
+		for _, found := range test.rounds {
+			s.tally.add(&round{}, found, nil)
+			s.red = c.red(found)
+		}
 		err := s.finish()
 		if (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
 			t.Errorf("%s: finish() = %v, want %q", name, err, test.err)
+		}
+		if err == nil && (!strings.Contains(s.red, "message 1 is ") || !strings.Contains(s.red, "; late")) {
+			t.Errorf("%s: it is red by %q", name, s.red)
 		}
 	}
 }

@@ -33,6 +33,7 @@
 //	trouble.go   operators, bad clients, a gateway that comes and goes
 //	spoil.go     what can happen to the files of a store
 //	controls.go  programs that break a promise, which a mode must find out
+//	culprits.go  what each of them breaks, and how that shows
 //
 //	hostile.go       a gateway on a socket that misbehaves
 //	behaviours.go    all the ways in which it does, and what must come of each

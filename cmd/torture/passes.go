@@ -56,6 +56,9 @@ func allPasses() map[string][]part {
 	}
 }
 
+// withControls is the pass after which the controls are run.
+const withControls = "long"
+
 func passCommand(o *options) *cobra.Command {
 	name := "short"
 	c := &cobra.Command{Use: "all", Short: "Run a pass of modes, one after the other", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
@@ -68,7 +71,11 @@ func passCommand(o *options) *cobra.Command {
 				parts[i].parallel = o.parallel
 			}
 		}
-		return runPass(c.Context(), name, parts, *o)
+		err := runPass(c.Context(), name, parts, *o)
+		if name == withControls && c.Context().Err() == nil {
+			err = errors.Join(err, runControls(c.Context(), *o))
+		}
+		return err
 	}}
 	c.Flags().StringVar(&name, "pass", name, "short or long")
 	return c

@@ -61,43 +61,55 @@ func readJournal(file string) (all []entry, err error) {
 	return all, lines.Err()
 }
 
-// markdown is the ledger: a line for each run, by mode and date; at the end those of
-// controls.
+// markdown is the ledger: a line for each run, by mode and date, and a table of the
+// controls, if there were any.
 func markdown(all []entry) string {
 	place := map[string]int{}
 	for i, m := range modes() {
 		place[m.name] = i
 	}
 	slices.SortStableFunc(all, func(x, y entry) int {
-		return cmp.Or(cmp.Compare(x.Control, y.Control), place[x.Mode]-place[y.Mode], x.Date.Compare(y.Date))
+		return cmp.Or(place[x.Mode]-place[y.Mode], cmp.Compare(x.Control, y.Control), x.Date.Compare(y.Date))
 	})
-	var b strings.Builder
-	b.WriteString("| mode | rounds | failures | a round fails less often than | acknowledged requests | options | seed | date | version | took |\n")
-	b.WriteString("|---|--:|--:|--:|--:|---|--:|---|---|--:|\n")
+	var runs, controls strings.Builder
 	for _, e := range all {
+		failures, options := rig.Count(len(e.Failures)), strings.Join(e.Options, " ")
+		if e.Errors > 0 {
+			failures += fmt.Sprintf(" (and %d not carried out)", e.Errors)
+		}
+		if options != "" {
+			options = "`" + options + "`"
+		}
+		took := rig.Span(time.Duration(e.Seconds * float64(time.Second)).Round(time.Second))
+		if e.Control != "" {
+			controls.WriteString(e.ofControl(failures, options, took))
+			continue
+		}
 		bound := "–"
 		if len(e.Failures) == 0 && e.Rounds > 0 {
 			bound = fmt.Sprintf("%.2g", e.Bound)
 		}
-		options := strings.Join(e.Options, " ")
-		if options != "" {
-			options = "`" + options + "`"
-		}
-		mode, failures := e.Mode, rig.Count(len(e.Failures))
-		if e.Control != "" {
-			mode, failures = e.Mode+", control `"+e.Control+"`", failures+", as it must"
-			if len(e.Failures) == 0 {
-				failures = "0: the control stayed green"
-			}
-		}
-		if e.Errors > 0 {
-			failures += fmt.Sprintf(" (and %d not carried out)", e.Errors)
-		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %d | %s | %s | %s |\n", mode, rig.Count(e.Rounds), failures, bound,
-			rig.Count(e.Counts[requestsAcknowledged]), options, e.Seed, e.Date.Format(time.DateOnly),
-			strings.TrimPrefix(e.Version, "postrider "), rig.Span(time.Duration(e.Seconds*float64(time.Second)).Round(time.Second)))
+		fmt.Fprintf(&runs, "| %s | %s | %s | %s | %s | %s | %d | %s | %s | %s |\n", e.Mode, rig.Count(e.Rounds), failures, bound,
+			rig.Count(e.Counts[requestsAcknowledged]), options, e.Seed, e.Date.Format(time.DateOnly), strings.TrimPrefix(e.Version, "postrider "), took)
 	}
-	return b.String()
+	text := "| mode | rounds | failures | a round fails less often than | acknowledged requests | options | seed | date | version | took |\n" +
+		"|---|--:|--:|--:|--:|---|--:|---|---|--:|\n" + runs.String()
+	if controls.Len() == 0 {
+		return text
+	}
+	return text + "\n| control | mode | rounds | failures | found out by | seed | date | took |\n|---|---|--:|--:|---|--:|---|--:|\n" + controls.String()
+}
+
+// ofControl is the line of a run that had to fail.
+func (e entry) ofControl(failures, options, took string) string {
+	if e.Shown != "" || len(e.Failures) > 0 {
+		failures += ", as it must"
+	} else {
+		failures += ": the control stayed green"
+	}
+	shown := strings.ReplaceAll(cmp.Or(e.Shown, "–"), "|", "\\|")
+	return fmt.Sprintf("| `%s` | %s | %s | %s | %s | %d | %s | %s |\n", e.Control, strings.TrimSpace(e.Mode+" "+options), rig.Count(e.Rounds), failures,
+		shown, e.Seed, e.Date.Format(time.DateOnly), took)
 }
 
 // publish puts a ledger into a document.

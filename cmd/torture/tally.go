@@ -76,6 +76,7 @@ func (t *tally) print(w io.Writer, heading string) error {
 type entry struct {
 	Mode     string           `json:"mode"`
 	Control  string           `json:"control,omitempty"` // the failures are what it is for
+	Shown    string           `json:"shown,omitempty"`   // by what they were found
 	Date     time.Time        `json:"date"`
 	Version  string           `json:"version"`
 	Seed     uint64           `json:"seed"`
@@ -103,7 +104,7 @@ func (s *session) finish() error {
 	err := t.print(s.out, fmt.Sprintf("%s, %s, --seed %d, %s, took %s", heading, s.version, s.seed, s.began.UTC().Format(time.DateTime), rig.Span(took)))
 	if s.journal != "" {
 		err = errors.Join(err, appendTo(s.journal, entry{
-			Mode: s.name, Control: control, Date: s.began.UTC(), Version: s.version, Seed: s.seed, Options: s.flags, Rounds: t.carried,
+			Mode: s.name, Control: control, Shown: s.red, Date: s.began.UTC(), Version: s.version, Seed: s.seed, Options: s.flags, Rounds: t.carried,
 			Failures: append([]int{}, t.failed...), Errors: t.errors, Bound: t.bound(), Seconds: took.Seconds(), Counts: t.counts,
 		}))
 	}
@@ -117,7 +118,7 @@ func (s *session) verdict() (err error) {
 	if s.breaks != nil {
 		switch {
 		case s.red != "":
-			_, err = fmt.Fprintf(s.out, "the control is red: %s\n", first(s.red))
+			_, err = fmt.Fprintf(s.out, "the control is red: %s\n", s.red)
 			return err
 		case len(t.failed) > 0:
 			return fmt.Errorf("in rounds %v the control broke another promise than its own; --keep keeps them", t.failed)

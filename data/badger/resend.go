@@ -1,7 +1,6 @@
 package badger
 
 import (
-
 	"github.com/dgraph-io/badger/v4"
 
 	"github.com/postrider/postrider/data"
