@@ -262,7 +262,7 @@ func (s *Store) openBadger() (err error) {
 	defer func() {
 		// A store whose files were tampered with can make Badger panic.
 		if r := recover(); r != nil {
-			err = fmt.Errorf("badger: %v: %w", r, data.ErrDamaged)
+			err = fmt.Errorf("badger: %s: %w", gaveUp(r), data.ErrDamaged)
 		}
 	}()
 	manifest, err := checkFiles(dir, o)

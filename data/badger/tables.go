@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/fb"
@@ -85,12 +86,21 @@ func dropEmptyLogs(dir string) error {
 	return nil
 }
 
+// gaveUp is why reading what was damaged ended in a panic, in words for people: what
+// the runtime has to say is not.
+func gaveUp(cause any) string {
+	if _, ok := cause.(runtime.Error); ok {
+		return "what is in it makes no sense"
+	}
+	return fmt.Sprint(cause)
+}
+
 // checkTable compares every checksum of a table. It reads into buf, which it
 // returns for the next one: a table is smaller than a few memtables.
 func checkTable(path string, buf []byte) (_ []byte, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("table %s: %v: %w", path, r, data.ErrDamaged)
+			err = fmt.Errorf("table %s: %s: %w", path, gaveUp(r), data.ErrDamaged)
 		}
 	}()
 	buf, err = readInto(path, buf)
@@ -103,7 +113,7 @@ func checkTable(path string, buf []byte) (_ []byte, err error) {
 		return buf, bad
 	}
 	rest, size := rest[:len(rest)-4], binary.BigEndian.Uint32(rest[len(rest)-4:])
-	if uint64(size) > uint64(len(rest)) {
+	if size == 0 || uint64(size) > uint64(len(rest)) { // of zeros the checksum of nothing is right
 		return buf, bad
 	}
 	index := rest[len(rest)-int(size):]

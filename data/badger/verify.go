@@ -28,7 +28,7 @@ func (s *Store) Verify() error {
 func (s *Store) verifyTables() (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("verify tables: %v: %w", r, data.ErrDamaged)
+			err = fmt.Errorf("verify tables: %s: %w", gaveUp(r), data.ErrDamaged)
 		}
 	}()
 	return s.db.VerifyChecksum()
