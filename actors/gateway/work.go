@@ -105,15 +105,15 @@ func (a *Actor) report(o *data.Settle, took time.Duration) {
 	if o.Result.Cause != data.CauseNone {
 		attrs = append(attrs, slog.String("cause", string(o.Result.Cause)))
 	}
-	level, text := slog.LevelError, "message ended undelivered"
+	ctx := context.Background()
 	switch o.Next.State {
 	case data.Delivered:
-		level, text = slog.LevelInfo, "delivered"
+		a.log.LogAttrs(ctx, slog.LevelInfo, "delivered", attrs...)
 	case data.Waiting:
-		level, text = slog.LevelWarn, "attempt failed: will be tried again"
 		attrs = append(attrs, slog.Duration("in", o.Next.Due.Sub(a.options.Now()).Round(time.Millisecond)))
+		a.log.LogAttrs(ctx, slog.LevelWarn, "attempt failed: will be tried again", attrs...)
 	default:
 		attrs = append(attrs, slog.String("state", o.Next.State.String()))
+		a.log.LogAttrs(ctx, slog.LevelError, "message ended undelivered", attrs...)
 	}
-	a.log.LogAttrs(context.Background(), level, text, attrs...)
 }
