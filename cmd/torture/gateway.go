@@ -156,10 +156,10 @@ func (m *gateway) canary(ctx context.Context, r *round) (url string, err error) 
 // with those that are well for as long as others misbehave.
 func (m *gateway) send(ctx context.Context, s *system, c *rig.Child, all []*hostile) error {
 	var names []string
-	long := map[string]bool{}
+	by := map[string]*hostile{}
 	for _, h := range all {
 		names = append(names, h.name)
-		long[h.name] = h.long
+		by[h.name] = h
 	}
 	for i := range neighbours {
 		names = append(names, neighbour(i))
@@ -179,8 +179,12 @@ func (m *gateway) send(ctx context.Context, s *system, c *rig.Child, all []*host
 			if !ok || ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			if err := m.hand(ctx, s, c, one, name, i, long[name]); err != nil {
+			h := by[name] // nil for one that is well
+			if err := m.hand(ctx, s, c, one, name, i, h != nil && h.long); err != nil {
 				return err
+			}
+			if h != nil {
+				h.handed()
 			}
 		}
 	})

@@ -35,6 +35,9 @@ type hostile struct {
 	round    *round
 	vouched  *certificates
 
+	handIn sync.Once
+	given  chan struct{} // closed when the program has a message for it; of one whose port opens
+
 	bad  atomic.Int64 // connections that it still misbehaves on, for what it does to connections
 	seen sync.Map     // what has happened, by name
 }
@@ -73,7 +76,8 @@ func (h *hostile) start(ctx context.Context) error {
 	return nil
 }
 
-// refuse has the port refuse connections, for ever or until some time has passed.
+// refuse has the port refuse connections, for ever or until the program has had
+// something to send to it for some time.
 func (h *hostile) refuse(ctx context.Context) error {
 	bound, err := rig.Bind(ctx)
 	if err != nil {
@@ -83,7 +87,12 @@ func (h *hostile) refuse(ctx context.Context) error {
 	if !h.recovers {
 		return nil
 	}
+	h.given = make(chan struct{})
 	go func() {
+		select {
+		case <-ctx.Done():
+		case <-h.given:
+		}
 		if rig.Wait(ctx, closedFor) != nil {
 			return
 		}
@@ -96,6 +105,15 @@ func (h *hostile) refuse(ctx context.Context) error {
 		h.accept(ctx, l)
 	}()
 	return nil
+}
+
+// handed says that the program has a message for it.
+func (h *hostile) handed() {
+	h.handIn.Do(func() {
+		if h.given != nil {
+			close(h.given)
+		}
+	})
 }
 
 func (h *hostile) accept(ctx context.Context, l net.Listener) {
