@@ -36,7 +36,7 @@ func allPasses() map[string][]part {
 			{"pause", 4, 4, "--longest=4s"},
 			{"damage", 3, 2, ""},
 			{"start", 6, 3, ""},
-			{"intake", 1, 1, "--connections=300 --slow=2s --bodies=5000 --health=5s"},
+			{"intake", 1, 1, "--connections=300 --slow=2s --bodies=5000 --health=1s"},
 			{"gateway", 1, 1, "--messages=5"},
 			{"soak", 1, 1, "--duration=35s --every=12s"},
 		},
