@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"fmt"
 
@@ -72,9 +71,7 @@ func idempotencyKey(given [][]byte, route string, body []byte) (*data.Idempotenc
 // save has the records on disk when it returns nil. After an error it leaves
 // them alone, since the store may still hold them.
 func (s *Server) save(c *fiber.Ctx, records *data.Save) error {
-	ctx, cancel := context.WithTimeout(context.Background(), s.opts.SaveTimeout)
-	defer cancel()
-	if err := s.opts.Saver.Save(ctx, records); err != nil {
+	if err := s.opts.Saver.Save(s.patience.context(), records); err != nil {
 		return fmt.Errorf("save %d events, %d messages: %w", len(records.Events), len(records.Messages), err)
 	}
 	if records.Repeated {

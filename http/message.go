@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -157,8 +156,7 @@ func (s *Server) cancelMessage(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), s.opts.SaveTimeout)
-	defer cancel()
+	ctx := s.patience.context()
 	message, err := s.opts.Canceller.Cancel(ctx, id)
 	if err != nil {
 		return fmt.Errorf("cancel a message: %w", err)

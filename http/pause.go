@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -22,8 +21,7 @@ func (s *Server) pauseGateway(paused bool) fiber.Handler {
 		if err != nil {
 			return err
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), s.opts.SaveTimeout)
-		defer cancel()
+		ctx := s.patience.context()
 		if err := s.opts.Pauser.Pause(ctx, name, paused); err != nil {
 			return fmt.Errorf("pause a gateway: %w", err)
 		}

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
-	"github.com/google/uuid"
+	"github.com/valyala/fasthttp"
 )
 
 const requestIDHeader = "X-Request-Id"
@@ -25,7 +25,7 @@ const (
 // panic from ending the process, turns an error into a problem, and reports.
 func (s *Server) handle(c *fiber.Ctx) error {
 	began := s.opts.Now()
-	prepare(c)
+	s.prepare(c)
 	own := c.Route()
 	err := s.next(c)
 	if err == nil {
@@ -46,24 +46,28 @@ func (s *Server) handle(c *fiber.Ctx) error {
 // is why no route saw it.
 func (s *Server) unreadable(c *fiber.Ctx, err error) error {
 	began := s.opts.Now()
-	prepare(c)
+	s.prepare(c)
 	s.refuse(c, routeUnreadable, err)
 	s.report(c, "", routeUnreadable, began)
 	return nil
 }
 
 // prepare sets what every answer carries.
-func prepare(c *fiber.Ctx) {
+func (s *Server) prepare(c *fiber.Ctx) {
 	h := &c.Response().Header
-	h.Set(fiber.HeaderXContentTypeOptions, "nosniff")
-	h.Set(fiber.HeaderCacheControl, "no-store")
+	h.SetCanonical([]byte(fiber.HeaderXContentTypeOptions), []byte("nosniff"))
+	h.SetCanonical([]byte(fiber.HeaderCacheControl), []byte("no-store"))
 	if given := c.Request().Header.Peek(requestIDHeader); validRequestID(given) {
-		h.SetBytesV(requestIDHeader, given)
+		setHeader(h, requestIDHeader, given)
 		return
 	}
-	if id, err := uuid.NewV7(); err == nil { // fails without randomness; then there is no name
-		h.Set(requestIDHeader, id.String())
-	}
+	var name [maxRequestName]byte
+	setHeader(h, requestIDHeader, s.names.append(name[:0]))
+}
+
+// setHeader sets a header whose name is in canonical form already.
+func setHeader(h *fasthttp.ResponseHeader, name string, value []byte) {
+	h.SetCanonical([]byte(name), value)
 }
 
 // validRequestID reports whether a client's name for its request may appear in

@@ -39,8 +39,7 @@ func (s *Server) resendMessage(c *fiber.Ctx) error {
 	if _, ok := s.opts.Gateways.Gateway(message.Gateway); !ok {
 		return data.ErrUnknownGateway
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), s.opts.SaveTimeout)
-	defer cancel()
+	ctx := s.patience.context()
 	resent, err := s.opts.Resender.Resend(ctx, []data.ID{id})
 	if err != nil {
 		return fmt.Errorf("send a message again: %w", err)
@@ -80,8 +79,7 @@ func (s *Server) resendMessages(c *fiber.Ctx) error {
 	if err := s.accepting(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), s.opts.SaveTimeout)
-	defer cancel()
+	ctx := s.patience.context()
 	done, err := s.resendPage(ctx, q)
 	// What is too long for one commit is not for two: a shorter page ends at
 	// another cursor.

@@ -23,6 +23,8 @@ type Server struct {
 	inFlight inFlight
 	lists    turns
 	saves    turns
+	names    requestNames
+	patience patience
 
 	unwritten unwritten
 
@@ -36,7 +38,8 @@ func New(o Options) (*Server, error) {
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("make the HTTP server: %w", err)
 	}
-	s := &Server{opts: o.withDefaults(), keys: newKeyring(o.Keys), lists: newListTurns(), saves: newSaveTurns()}
+	s := &Server{opts: o.withDefaults(), keys: newKeyring(o.Keys), lists: newListTurns(), saves: newSaveTurns(), names: newRequestNames()}
+	s.patience.limit = s.opts.SaveTimeout
 	s.unwritten.most = maxUnwritten
 	s.app = fiber.New(fiber.Config{
 		AppName:               "postrider",
@@ -103,7 +106,8 @@ func (s *Server) Serve(ln net.Listener) error {
 	if s.draining.Load() {
 		return ln.Close()
 	}
-	if err := s.app.Listener(&patientListener{Listener: ln, log: s.opts.Logger}); err != nil {
+	calm := &calmListener{Listener: &patientListener{Listener: ln, log: s.opts.Logger}, slack: slackOf(s.opts)}
+	if err := s.app.Listener(calm); err != nil {
 		return fmt.Errorf("serve HTTP: %w", err)
 	}
 	return nil

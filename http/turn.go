@@ -26,7 +26,7 @@ const maxSaving = 1024
 
 // newListTurns let as many lists be read and written at a time as there are
 // processors. Each may keep one busy for tens of milliseconds.
-func newListTurns() turns { return newTurns(runtime.GOMAXPROCS(0), errUnread) }
+func newListTurns() turns { return newTurns(min(runtime.NumCPU(), runtime.GOMAXPROCS(0)), errUnread) }
 
 func newSaveTurns() turns { return newTurns(maxSaving, data.ErrOverloaded) }
 
