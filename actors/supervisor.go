@@ -198,9 +198,9 @@ func (t *Tree) givenUp(child string, reason any) {
 	t.failed(err)
 }
 
-// accepted passes on, from the persister to the manager, which gateways got
-// messages.
-func (t *Tree) accepted(names []string) { t.tellManager(gateways.Accepted{Gateways: names}) }
+// accepted passes on, from the persister to the manager, which messages gateways
+// got.
+func (t *Tree) accepted(arrived []data.Arrival) { t.tellManager(gateways.Accepted{Arrived: arrived}) }
 
 // paused passes on, from the persister to the manager, that a lane was paused or
 // is so no longer.

@@ -15,6 +15,18 @@ type Batch struct {
 	Resends []*Resend
 	Saves   []*Save
 	Prune   *Prune // nil for none
+
+	// Arrived is the answer of all Saves and Resends: what came to the ends of the
+	// queues of lanes, in its order. A lane may come twice.
+	Arrived []Arrival
+}
+
+// Arrival is what came to the end of the queue of a lane.
+type Arrival struct {
+	Gateway string
+	// Refs is all of it, in its order. The first one's Prior is 0 where the store does
+	// not know what came before; then the queue has to be read.
+	Refs []Ref
 }
 
 // Empty reports whether there is nothing to commit.
@@ -67,7 +79,7 @@ type Ref struct {
 	Number int       // of the attempt to come
 	Due    StoreTime // not before; 0 for a first attempt
 	Run    ID        // where a queued message is stored; opaque to lanes, 0 for a waiting one
-	Prior  ID        // what comes before it in the queue of queued messages; opaque to lanes
+	Prior  ID        // what comes before it in the queue of queued messages
 }
 
 // Claim asks for one attempt. Policy is what the gateway allows at this moment;

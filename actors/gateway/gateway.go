@@ -42,7 +42,8 @@ func Props(o Options) *actor.Props {
 			options:    o,
 			definition: o.Definition,
 			log:        o.Logger.With("gateway", o.Definition.Name),
-			requests:   make(map[data.ID]request),
+			requests:   make(map[data.ID]int),
+			adrift:     make(map[data.ID]data.StoreTime),
 			reread:     data.Never,
 		}
 		a.schedule = newSchedule(o.Definition, o.Doubt)
@@ -59,24 +60,19 @@ type Actor struct {
 	log        *slog.Logger
 	schedule   *schedule
 	share      *Share
-	requests   map[data.ID]request // begun and not settled
-	ready      bool                // the store was read
-	told       bool                // whether the lane is paused: the store may have been read before
-	reread     data.StoreTime      // when to read it again after it could not be
-	wakes      uint64
-	timers     uint64
-	timer      *time.Timer
-	idleAt     time.Time // since when there is nothing to do; zero when there is
-	drained    bool      // and said so
-}
-
-// request is an attempt that was begun. Its state is the store's and outlives
-// the lane; here is what the lane does about it.
-type request struct {
-	number int
-	// lost is when the attempt is given up; set when another incarnation sent
-	// it, or nobody did, and so it may never report.
-	lost data.StoreTime
+	requests   map[data.ID]int // begun and not settled: the numbers of attempts
+	// adrift says when those of them are given up that another incarnation sent, or
+	// nobody did, and that may never report.
+	adrift  map[data.ID]data.StoreTime
+	settles []*data.Settle // to be recorded with whatever else has ended by then
+	ready   bool           // the store was read
+	told    bool           // whether the lane is paused: the store may have been read before
+	reread  data.StoreTime // when to read it again after it could not be
+	wakes   uint64
+	timers  uint64
+	timer   *time.Timer
+	idleAt  time.Time // since when there is nothing to do; zero when there is
+	drained bool      // and said so
 }
 
 // Receive handles one message.
@@ -85,7 +81,7 @@ func (a *Actor) Receive(ctx actor.Context) {
 	case *actor.Started:
 		a.onStarted(ctx)
 	case *actor.Stopping, *actor.Restarting:
-		a.onStopping()
+		a.onStopping(ctx)
 	case Wake:
 		a.onWake(ctx, m)
 	case Pause:
@@ -102,6 +98,10 @@ func (a *Actor) Receive(ctx actor.Context) {
 		a.onRecorded(ctx, m)
 	case attemptDone:
 		a.onAttemptDone(ctx, m)
+	case settleDue:
+		if m.incarnation == a {
+			a.advance(ctx, nil)
+		}
 	case probed:
 		a.onProbed(ctx, m)
 	case slotFree:
@@ -124,8 +124,11 @@ func (a *Actor) onStarted(ctx actor.Context) {
 	a.resume(ctx)
 }
 
-func (a *Actor) onStopping() {
+func (a *Actor) onStopping(ctx actor.Context) {
 	a.stopTimer()
+	if len(a.settles) > 0 {
+		a.record(ctx, nil, a.settles)
+	}
 	if a.share != nil {
 		a.share.Leave()
 	}
@@ -168,14 +171,14 @@ func (a *Actor) onResumed(ctx actor.Context, m resumed) {
 			continue
 		}
 		a.schedule.began(f.ID, f.Number)
-		a.requests[f.ID] = request{number: f.Number, lost: f.Began.Add(f.Timeout + grace)}
+		a.requests[f.ID], a.adrift[f.ID] = f.Number, f.Began.Add(f.Timeout+grace)
 	}
 	a.advance(ctx, nil)
 }
 
 func (a *Actor) onWake(ctx actor.Context, m Wake) {
 	a.wakes = max(a.wakes, m.Number)
-	a.schedule.accepted()
+	a.schedule.accepted(m.Refs)
 	a.advance(ctx, nil)
 }
 
@@ -242,7 +245,7 @@ func (a *Actor) onBegun(ctx actor.Context, m recorded) (settles []*data.Settle) 
 	for _, g := range m.begin.Granted {
 		if m.incarnation == a && !a.schedule.closed(now) {
 			a.schedule.began(g.Message.ID, g.Number)
-			a.requests[g.Message.ID] = request{number: g.Number}
+			a.requests[g.Message.ID] = g.Number
 			a.send(ctx, g)
 			continue
 		}
@@ -250,7 +253,7 @@ func (a *Actor) onBegun(ctx actor.Context, m recorded) (settles []*data.Settle) 
 		// that knew of a hold which this one may not have read yet: it has not left.
 		share.Give(1)
 		if _, known := a.requests[g.Message.ID]; !known {
-			a.requests[g.Message.ID] = request{number: g.Number}
+			a.requests[g.Message.ID] = g.Number
 		}
 		settles = append(settles, &data.Settle{
 			Gateway: a.options.Definition.Name, ID: g.Message.ID, Number: g.Number, Ended: now,
@@ -275,9 +278,9 @@ func (a *Actor) onBegun(ctx actor.Context, m recorded) (settles []*data.Settle) 
 
 // onSettled lets go of an attempt that is on disk with its outcome.
 func (a *Actor) onSettled(o *data.Settle) {
-	r, known := a.requests[o.ID]
-	if known && r.number == o.Number {
+	if number, known := a.requests[o.ID]; known && number == o.Number {
 		delete(a.requests, o.ID)
+		delete(a.adrift, o.ID)
 		a.schedule.landed(o.ID, o.Number) // if an earlier incarnation sent it
 	}
 	if o.Err != nil {
@@ -298,8 +301,9 @@ func (a *Actor) onSettled(o *data.Settle) {
 // of yet, or has given up. What it says about the gateway counts at once.
 func (a *Actor) onAttemptDone(ctx actor.Context, m attemptDone) {
 	a.schedule.landed(m.id, m.number)
+	delete(a.adrift, m.id)
 	if _, known := a.requests[m.id]; !known {
-		a.requests[m.id] = request{number: m.number}
+		a.requests[m.id] = m.number
 	}
 	now := a.options.Now()
 	a.share.Prompt(isPrompt(m.result, m.took))
@@ -310,13 +314,22 @@ func (a *Actor) onAttemptDone(ctx actor.Context, m attemptDone) {
 	if asked && a.schedule.hold(now, until) {
 		a.log.Warn("gateway asks to wait: no attempts until then", "for", until.Sub(now).Round(time.Millisecond))
 	}
-	a.advance(ctx, []*data.Settle{{
+	a.settle(ctx, &data.Settle{
 		Gateway: a.options.Definition.Name,
 		ID:      m.id,
 		Number:  m.number,
 		Ended:   m.ended,
 		Result:  m.result,
-	}})
+	})
+}
+
+// settle has an attempt settled with all others that end before the mailbox comes to
+// what it sends: they share a record, and the lane looks only once for what to do next.
+func (a *Actor) settle(ctx actor.Context, o *data.Settle) {
+	if len(a.settles) == 0 {
+		ctx.Send(ctx.Self(), settleDue{incarnation: a})
+	}
+	a.settles = append(a.settles, o)
 }
 
 // onProbed takes the answer to a probe.
@@ -347,7 +360,8 @@ func (a *Actor) advance(ctx actor.Context, settles []*data.Settle) {
 	now := a.options.Now()
 	lost, wake := a.giveUp(now)
 	wake = min(wake, a.reread)
-	settles = append(settles, lost...)
+	settles = append(append(settles, lost...), a.settles...)
+	a.settles = nil
 	var begin *data.Begin
 	if a.ready {
 		begin = a.claim(ctx, now)
@@ -380,18 +394,15 @@ func (a *Actor) claim(ctx actor.Context, now data.StoreTime) *data.Begin {
 // is to be looked at.
 func (a *Actor) giveUp(now data.StoreTime) (settles []*data.Settle, next data.StoreTime) {
 	next = data.Never
-	for id, r := range a.requests {
-		switch {
-		case r.lost == 0:
-		case r.lost > now:
-			next = min(next, r.lost)
-		default:
-			f := data.InFlight{ID: id, Number: r.number}
-			settles = append(settles, f.CutOff(a.options.Definition.Name, now, data.CauseNoAnswerBy))
-			a.schedule.landed(id, r.number)
-			r.lost = 0
-			a.requests[id] = r
+	for id, lost := range a.adrift {
+		if lost > now {
+			next = min(next, lost)
+			continue
 		}
+		f := data.InFlight{ID: id, Number: a.requests[id]}
+		settles = append(settles, f.CutOff(a.options.Definition.Name, now, data.CauseNoAnswerBy))
+		a.schedule.landed(id, f.Number)
+		delete(a.adrift, id)
 	}
 	return settles, next
 }

@@ -7,8 +7,12 @@ import (
 )
 
 // Wake says that messages for this gateway were accepted. The manager sends it.
-// Number counts the wakes of this lane, for Idle.
-type Wake struct{ Number uint64 }
+// Number counts the wakes of this lane, for Idle. Refs are what came to the end of its
+// queue with one commit; without any, something may have come that nobody names.
+type Wake struct {
+	Number uint64
+	Refs   []data.Ref
+}
 
 // Pause keeps the lane from beginning attempts, or ends that, after the store has
 // it. The manager sends it.
@@ -70,6 +74,10 @@ type attemptDone struct {
 	took   time.Duration // from when its request left
 	result data.Result
 }
+
+// settleDue is sent to self with the first attempt to settle of some: what has ended
+// before it arrives is recorded together.
+type settleDue struct{ incarnation *Actor }
 
 // probed is sent to self when a probe of the gateway has ended.
 type probed struct {

@@ -105,7 +105,7 @@ func TestScheduleLoadsTakeTurns(t *testing.T) {
 		if !ok {
 			t.Fatal("wants() = nothing; want a load")
 		}
-		s.accepted()
+		s.accepted(nil)
 		if l.waiting {
 			waiting++
 		}
@@ -160,7 +160,7 @@ func TestScheduleShut(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := filled(4, 0, []data.Ref{ref(1, 1, 0)}, []data.Ref{ref(2, 2, 5)})
 			shut(s)
-			s.accepted()
+			s.accepted(nil)
 			if claims, wake := next(s, 10); len(claims) > 0 || wake != data.Never {
 				t.Errorf("next(10) = %v, %d; want nothing", claims, wake)
 			}
@@ -185,9 +185,9 @@ type history struct {
 	policy  data.Policy
 	load    *loaded // asked, and once it has an answer, answered
 	read    bool
-	asked   []recorded // in the persister's mailbox
-	done    []recorded // in the lane's
-	wakes   int
+	asked   []recorded   // in the persister's mailbox
+	done    []recorded   // in the lane's
+	wakes   [][]data.Ref // what was accepted and the lane has not heard of
 	flights []data.Granted
 	failing int // percent
 	closed  int // percent of commits that find the lane closed
@@ -308,11 +308,15 @@ func (h *history) endStep() bool {
 }
 
 func (h *history) wakeStep() bool {
-	if h.wakes == 0 {
+	if len(h.wakes) == 0 {
 		return false
 	}
-	h.wakes = 0
-	h.s.accepted()
+	refs := h.wakes[0]
+	h.wakes = h.wakes[1:]
+	if rapid.IntRange(0, 9).Draw(h.T, "unnamed") == 0 {
+		refs = nil
+	}
+	h.s.accepted(refs)
 	h.advance()
 	return true
 }
@@ -332,6 +336,16 @@ func (h *history) finish() {
 	h.Fatal("it does not come to rest")
 }
 
+// arrived is how n messages that were accepted are named, the first of which has an id.
+func arrived(first data.ID, n int) []data.Ref {
+	refs := make([]data.Ref, n)
+	for i := range refs {
+		refs[i] = ref(int(first)+i, 1, 0)
+		refs[i].Prior = refs[i].ID - 1
+	}
+	return refs
+}
+
 func TestScheduleStrandsNothing(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		h := &history{
@@ -346,8 +360,8 @@ func TestScheduleStrandsNothing(t *testing.T) {
 		h.store.accept(rapid.SampledFrom([]int{0, 3, 2000}).Draw(r, "backlog"))
 		h.advance()
 		accepted := func() bool {
-			h.store.accept(rapid.SampledFrom([]int{1, 5, 300}).Draw(r, "messages"))
-			h.wakes++
+			n := rapid.SampledFrom([]int{1, 5, 300}).Draw(r, "messages")
+			h.wakes = append(h.wakes, arrived(h.store.accept(n), n))
 			return true
 		}
 		cancelled := func() bool {
@@ -465,7 +479,7 @@ func BenchmarkScheduleLife(b *testing.B) {
 			s.began(r.ID, r.Number)
 			s.landed(r.ID, r.Number)
 		}
-		s.accepted()
+		s.accepted(nil)
 		if l, ok := s.wants(0); ok {
 			for i := range l.limit {
 				id++
@@ -507,7 +521,7 @@ func TestScheduleReread(t *testing.T) {
 		waiting = append(waiting, ref(100+i, 2, far))
 	}
 	s := filled(4, 0, nil, waiting)
-	s.accepted()
+	s.accepted(nil)
 	old, _ := s.wants(0)
 	s.reread()
 	s.returns(ref(7, 2, 60)) // its commit came before the reread

@@ -117,7 +117,7 @@ func (p *player) step(line string) []string {
 	case "accept":
 		scan("%d", &n)
 		p.store.accept(n)
-		p.s.accepted()
+		p.s.accepted(nil)
 	case "end":
 		scan("%d %s %d", &id, &outcome, &n)
 		said = append(said, p.end(data.ID(id), outcome, n))

@@ -115,8 +115,17 @@ func (w *windows) loaded(l load, refs []data.Ref, more bool, known func(data.Ref
 	w.returned = w.returned[:0]
 }
 
-// accepted says that there are new messages in the store.
-func (w *windows) accepted() { w.readyMore, w.arrived = true, true }
+// accepted says that there are new messages in the store. Where those that are named
+// follow what the window has they are put behind it, and need not be loaded.
+func (w *windows) accepted(refs []data.Ref) {
+	follows := len(refs) > 0 && refs[0].Prior == w.readyLast
+	if w.loading || w.readyMore || !follows || len(w.ready)+len(refs) > mostWindow {
+		w.readyMore, w.arrived = true, true
+		return
+	}
+	w.ready = append(w.ready, refs...)
+	w.readyLast = refs[len(refs)-1].ID
+}
 
 // returns says that a message waits again.
 func (w *windows) returns(r data.Ref) {

@@ -171,8 +171,12 @@ func (a *Actor) onResumed(ctx actor.Context, m resumed) {
 }
 
 func (a *Actor) onAccepted(ctx actor.Context, m Accepted) {
-	for _, name := range m.Gateways {
-		a.do(ctx, name, a.lanes.accepted(name), false)
+	for _, arrival := range m.Arrived {
+		if what := a.lanes.accepted(arrival.Gateway); what == tell {
+			a.wake(ctx, arrival.Gateway, arrival.Refs)
+		} else {
+			a.do(ctx, arrival.Gateway, what, false)
+		}
 	}
 }
 
@@ -224,11 +228,17 @@ func (a *Actor) do(ctx actor.Context, name string, what action, ramp bool) {
 	case start:
 		a.start(ctx, name, ramp)
 	case tell:
-		r := a.lanes.running[name]
-		ctx.Send(r.pid, gateway.Wake{Number: r.wakes})
+		a.wake(ctx, name, nil)
 	case stop:
 		ctx.Poison(a.lanes.running[name].pid)
 	}
+}
+
+// wake tells a lane that there are messages for it; refs are those of them that came
+// last, as far as that is known.
+func (a *Actor) wake(ctx actor.Context, name string, refs []data.Ref) {
+	r := a.lanes.running[name]
+	ctx.Send(r.pid, gateway.Wake{Number: r.wakes, Refs: refs})
 }
 
 // start spawns a lane. It finds its messages in the store by itself. A manager

@@ -225,7 +225,7 @@ func (b *bench) stop() {
 
 func (b *bench) accept(name string, n int) {
 	b.shop.accept(name, n)
-	b.tell(Accepted{Gateways: []string{name}})
+	b.tell(Accepted{Arrived: []data.Arrival{{Gateway: name}}})
 }
 
 func (b *bench) tell(m any) { b.system.Root.Send(b.manager, m) }
@@ -362,7 +362,7 @@ func TestManagerRestart(t *testing.T) {
 		b.takes = 2 * time.Second
 		b.fault = once(func(name string, m any) bool {
 			accepted, ok := m.(Accepted)
-			return ok && name == "manager" && accepted.Gateways[0] == "c"
+			return ok && name == "manager" && accepted.Arrived[0].Gateway == "c"
 		})
 		b.shop.accept("a", 8)
 		b.run()
@@ -389,7 +389,7 @@ func TestManagerRestartWithLaneStopping(t *testing.T) {
 		b := newBench(t)
 		provoke := once(func(name string, m any) bool {
 			accepted, ok := m.(Accepted)
-			return ok && name == "manager" && accepted.Gateways[0] == "b"
+			return ok && name == "manager" && accepted.Arrived[0].Gateway == "b"
 		})
 		b.fault = func(name string, m any) {
 			if _, ok := m.(*actor.Stopping); ok && name == "gateway-a" && b.shop.last < 2 {

@@ -1,8 +1,10 @@
 package gateways
 
-// Accepted says that messages for these gateways are in the store. The persister
-// causes it after each commit that has some.
-type Accepted struct{ Gateways []string }
+import "github.com/postrider/postrider/data"
+
+// Accepted says which messages came to the queues of gateways, in the store. The
+// persister causes it after each commit that has some.
+type Accepted struct{ Arrived []data.Arrival }
 
 // Paused says that a lane was paused, or is so no longer, after that is in the
 // store. The persister causes it.

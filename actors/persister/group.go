@@ -76,7 +76,7 @@ func (g *group) clear() {
 	g.resends, g.records = emptied(g.resends), emptied(g.records)
 	b.Settles, b.Pauses, b.Begins = emptied(b.Settles), emptied(b.Pauses), emptied(b.Begins)
 	b.Cancels, b.Resends, b.Saves = emptied(b.Cancels), emptied(b.Resends), emptied(b.Saves)
-	b.Prune = nil
+	b.Prune, b.Arrived = nil, nil
 }
 
 // emptied keeps the memory of a slice and lets go of what is in it.
@@ -92,32 +92,4 @@ func firstOf(errs ...error) error {
 		}
 	}
 	return nil
-}
-
-// accepted lists the gateways that got messages, each once.
-func (g *group) accepted() []string {
-	var names []string
-	seen := make(map[string]struct{})
-	add := func(name string) {
-		if _, ok := seen[name]; !ok {
-			seen[name] = struct{}{}
-			names = append(names, name)
-		}
-	}
-	for _, m := range g.saves {
-		if m.Err != nil || m.Repeated {
-			continue
-		}
-		for _, n := range m.Messages {
-			add(n.Gateway)
-		}
-	}
-	for _, m := range g.resends {
-		for _, r := range m.Resent {
-			if r.Err == nil {
-				add(r.Gateway)
-			}
-		}
-	}
-	return names
 }

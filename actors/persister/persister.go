@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -39,8 +40,8 @@ type Options struct {
 	Store Store
 	// Retention says how long records are kept; zero keeps everything.
 	Retention data.Retention
-	// Accepted is told which gateways got messages, after they are on disk.
-	Accepted func(gateways []string)
+	// Accepted is told which messages gateways got, after they are on disk.
+	Accepted func([]data.Arrival)
 	// Paused is told that a lane was paused, or is not any more, after that is on disk.
 	Paused func(gateway string, paused bool)
 	// Pruned is told how many records were deleted; nil for nobody.
@@ -85,7 +86,7 @@ func (a *Actor) Receive(ctx actor.Context) {
 	case Record:
 		a.join(ctx, func() { a.group.addRecord(m) })
 	case flushDue:
-		a.flush(ctx)
+		a.onFlushDue(ctx, m)
 	case pruneDue:
 		a.onPruneDue(ctx, m)
 	default:
@@ -118,6 +119,18 @@ func (a *Actor) onStopping(ctx actor.Context) {
 	a.options.Watch.Over(data.ErrStopping)
 }
 
+// onFlushDue lets those run first who are about to ask: their requests are read, and
+// only the processors are too busy to get them here. They make the group larger, and
+// there is nobody to wait for when there is something to do for nobody else.
+func (a *Actor) onFlushDue(ctx actor.Context, m flushDue) {
+	if !m.late {
+		runtime.Gosched()
+		ctx.Send(ctx.Self(), flushDue{late: true})
+		return
+	}
+	a.flush(ctx)
+}
+
 // errInterrupted is what a panic in the middle of a flush leaves behind.
 var errInterrupted = fmt.Errorf("%w: a commit was interrupted", data.ErrStorage)
 
@@ -134,10 +147,6 @@ func (a *Actor) flush(ctx actor.Context) {
 	began := time.Now()
 	err := a.apply()
 	took := time.Since(began)
-	var accepted []string
-	if err == nil {
-		accepted = a.group.accepted() // before it is answered: then it is the askers'
-	}
 	a.group.answer(err)
 	a.failed = err
 	if err != nil {
@@ -145,8 +154,8 @@ func (a *Actor) flush(ctx actor.Context) {
 		a.options.Failed(err)
 		return
 	}
-	if len(accepted) > 0 {
-		a.options.Accepted(accepted)
+	if arrived := a.group.batch.Arrived; len(arrived) > 0 {
+		a.options.Accepted(arrived)
 	}
 	for _, m := range a.group.pauses {
 		a.options.Paused(m.Gateway, m.Paused)

@@ -49,4 +49,4 @@ type pruneDue struct{ incarnation *Actor }
 
 // flushDue is sent to self with the first operation of a group: what arrived
 // before it is committed together.
-type flushDue struct{}
+type flushDue struct{ late bool }

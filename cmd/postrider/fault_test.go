@@ -97,9 +97,10 @@ func TestLaneAndManagerFail(t *testing.T) {
 		{actor: "gateways", message: "gateways.Accepted", at: []int{2, 4, 5}},
 		{actor: "gateway-chat", message: "gateway.Wake", at: []int{1, 3}},
 		{actor: "gateway-chat", message: "gateway.resumed", at: []int{1, 2}},
-		{actor: "gateway-chat", message: "gateway.loaded", at: []int{1, 3}},
+		{actor: "gateway-chat", message: "gateway.loaded", at: []int{1, 2}},
 		{actor: "gateway-chat", message: "gateway.recorded", at: []int{1, 4}},
 		{actor: "gateway-chat", message: "gateway.attemptDone", at: []int{2, 5}},
+		{actor: "gateway-chat", message: "gateway.settleDue", at: []int{1, 4}},
 		{actor: "gateway-chat", message: "gateway.wakeDue", at: []int{1, 2}},
 	} {
 		t.Run(s.message, func(t *testing.T) {

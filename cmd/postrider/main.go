@@ -35,6 +35,7 @@ const (
 )
 
 func main() {
+	addProcessors()
 	ctx, stop := untilSignal()
 	code := execute(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()

@@ -10,8 +10,8 @@ import (
 // memory is buffers in which the store makes its tables: large, short-lived, and
 // cheap to collect. The limit is soft: what is really needed is had.
 const (
-	memoryOfAll     = 112 << 20
-	memtables       = 5       // that the store holds at a time, about, with what it adds to each
+	memoryOfAll     = 240 << 20
+	memtables       = 7       // that the store holds at a time, about, with what it adds to each
 	memoryOfGateway = 8 << 10 // its definition, and its lane when it has work
 )
 

@@ -42,7 +42,7 @@ func ofCrashes() []culprit {
 		a.group.records = rest
 	}
 	err := a.apply()`},
-				{"data/badger/apply.go", "return w.t.commit()", "data.Ahead()\n\tdata.Ahead = func() {}\n\ttime.Sleep(10 * time.Millisecond)\n\treturn w.t.commit()"},
+				{"data/badger/apply.go", "err = w.commit()", "data.Ahead()\n\t\tdata.Ahead = func() {}\n\t\ttime.Sleep(10 * time.Millisecond)\n\t\terr = w.commit()"},
 			},
 		},
 		{

@@ -33,8 +33,9 @@ func (s *Store) Apply(b *data.Batch) error {
 // writer puts the operations of a batch into transactions: each into the one in
 // the making if it has room, else into a new one.
 type writer struct {
-	s *Store
-	t *transaction
+	s       *Store
+	t       *transaction
+	arrived []data.Arrival
 }
 
 func (s *Store) newWriter() *writer { return &writer{s: s, t: s.begin()} }
@@ -60,10 +61,17 @@ func (w *writer) apply(b *data.Batch) error {
 	if err == nil && b.Prune != nil {
 		err = w.prune(b.Prune)
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		err = w.commit()
 	}
-	return w.t.commit()
+	b.Arrived = w.arrived
+	return err
+}
+
+func (w *writer) commit() error {
+	err := w.t.commit()
+	w.arrived = append(w.arrived, w.t.arrived...)
+	return err
 }
 
 // each applies operations in their order until one fails.
@@ -82,7 +90,7 @@ func (w *writer) room(price func(*transaction) cost) (bool, error) {
 	if w.t.take(price(w.t)) {
 		return true, nil
 	}
-	if err := w.t.commit(); err != nil {
+	if err := w.commit(); err != nil {
 		return false, err
 	}
 	w.t = w.s.begin()

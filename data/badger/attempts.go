@@ -11,9 +11,12 @@ import (
 )
 
 // load reads a message within the transaction, or takes it from memory when an
-// attempt is under way. It returns nil when there is none of that id.
+// attempt is under way or it was just accepted. It returns nil when there is none of that id.
 func (t *transaction) load(id data.ID) (*message, error) {
 	if m := t.s.flights[id]; m != nil {
+		return m, nil
+	}
+	if m := t.s.fresh.take(id); m != nil {
 		return m, nil
 	}
 	return readMessage(t.txn, id)

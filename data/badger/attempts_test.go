@@ -391,9 +391,10 @@ func TestMissingMessageIsDamage(t *testing.T) {
 	k := newKept(t)
 	first := k.send("gateway_1", texts(3)...)
 	refs := k.ready("gateway_1", 0, 3)
-	if err := k.db.Update(func(txn *badger.Txn) error { return txn.Delete(messageKey(first + 1)) }); err != nil {
+	if err := k.change(func(txn *badger.Txn) error { return txn.Delete(messageKey(first + 1)) }); err != nil {
 		t.Fatal(err)
 	}
+	k.fresh = newFresh()
 	_, err := k.Messages(data.MessageQuery{Gateway: "gateway_1", Limit: 9})
 	wantErr(t, "Messages", err, data.ErrDamaged)
 	err = k.Apply(&data.Batch{Begins: []*data.Begin{{Gateway: "gateway_1", Claims: []data.Claim{{Ref: refs[1]}}}}})

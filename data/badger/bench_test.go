@@ -89,7 +89,7 @@ func BenchmarkOpenWithFullRing(b *testing.B) {
 	k := newKept(b)
 	ring := uint64(k.stamp.Ring)
 	for k.newest.commit < ring+10 {
-		txn := k.db.NewWriteBatch()
+		txn := k.db.NewWriteBatchAt(k.versions.current() + 1)
 		last := min(k.newest.commit+10_000, ring+10)
 		for n := k.newest.commit + 1; n <= last; n++ {
 			m := marker{
@@ -104,6 +104,7 @@ func BenchmarkOpenWithFullRing(b *testing.B) {
 		if err := txn.Flush(); err != nil {
 			b.Fatal(err)
 		}
+		k.versions.done(k.versions.current() + 1)
 	}
 	for b.Loop() {
 		k.reopen()
@@ -187,15 +188,14 @@ func BenchmarkRecords(b *testing.B) {
 			_ = m.encode(k)
 		}
 	})
-	g := eventGroup{first: 1, received: at, count: 64}
-	for range g.count {
-		g.packed = appendEvent(g.packed, data.NewEvent{Type: "user_joined", Payload: m.Text})
-	}
+	g := eventGroup{first: 1, received: at}
+	events := slices.Repeat([]data.NewEvent{{Type: "user_joined", Payload: m.Text}}, 64)
+	size := len(events) * packedSize(events[0])
 	k = eventsKey(64)
 	b.Run("encode 64 events", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			_ = g.encode(k)
+			_ = g.encodeEvents(k, events, size)
 		}
 	})
 }

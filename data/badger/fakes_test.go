@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dgraph-io/badger/v4"
+
 	"github.com/postrider/postrider/data"
 )
 
@@ -107,6 +109,16 @@ func (k *kept) verify() {
 	if err := k.Verify(); err != nil {
 		k.t.Errorf("Verify() = %v", err)
 	}
+}
+
+// change writes to the store what it would not write itself.
+func (k *kept) change(change func(*badger.Txn) error) error {
+	txn := k.db.NewTransactionAt(k.versions.current(), true)
+	defer txn.Discard()
+	if err := change(txn); err != nil {
+		return err
+	}
+	return k.commitTxn(txn)
 }
 
 func (k *kept) apply(b *data.Batch) {

@@ -63,6 +63,17 @@ func (l *lane) move(from, to data.State) {
 	l.counts[to]++
 }
 
+// arrival is a run that is put at the end of the lane's queue.
+func (l *lane) arrival(run []data.ID) data.Arrival {
+	a := data.Arrival{Gateway: l.gateway, Refs: make([]data.Ref, len(run))}
+	last := run[len(run)-1]
+	for i, id := range run {
+		a.Refs[i] = data.Ref{ID: id, Number: 1, Run: last, Prior: l.newest}
+		l.newest = id
+	}
+	return a
+}
+
 // land removes an attempt under way.
 func (l *lane) land(id data.ID) {
 	l.flying = slices.DeleteFunc(l.flying, func(f data.InFlight) bool { return f.ID == id })

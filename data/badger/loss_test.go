@@ -248,7 +248,7 @@ func TestTextsThatAreLost(t *testing.T) {
 	queued, short, kept := sent, sent+1, sent+2
 	flying := k.send("gateway_2", long)
 	k.begin("gateway_2", k.ready("gateway_2", 0, 1)...)
-	err := k.db.Update(func(txn *badger.Txn) error {
+	err := k.change(func(txn *badger.Txn) error {
 		return errors.Join(txn.Delete(textKey(queued)), txn.Delete(textKey(flying)))
 	})
 	if err != nil {

@@ -141,10 +141,13 @@ func (s *Store) fillMemtable() error {
 		if s.stopped() {
 			return errStopped
 		}
-		txn := s.db.NewTransaction(true)
+		// It is no state of its own: it may have the version of the newest one, while the
+		// next one is being made.
+		version := max(s.versions.current(), 1) // 0 is none
+		txn := s.db.NewTransactionAt(version, true)
 		err := txn.Set([]byte{prefixPadding}, make([]byte, step))
 		if err == nil {
-			err = txn.Commit()
+			err = txn.CommitAt(version, nil)
 		}
 		if err != nil {
 			return s.fail(fmt.Errorf("fill the memtable: %w", err))

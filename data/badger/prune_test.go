@@ -351,7 +351,7 @@ func TestEventsThatCameBack(t *testing.T) {
 	if n := k.pruneAll(day, 100); n != 1 {
 		t.Fatalf("%d are deleted; want 1", n)
 	}
-	if err := k.db.Update(func(txn *badger.Txn) error { return txn.Set(key, value) }); err != nil {
+	if err := k.change(func(txn *badger.Txn) error { return txn.Set(key, value) }); err != nil {
 		t.Fatal(err)
 	}
 	k.options.AcceptLoss = true

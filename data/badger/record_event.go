@@ -24,12 +24,22 @@ func appendEvent(packed []byte, e data.NewEvent) []byte {
 	return protowire.AppendString(packed, e.Payload)
 }
 
-func (g eventGroup) encode(key []byte) []byte {
-	b := newRecord(32 + len(g.packed))
-	b = appendUint(b, 1, uint64(g.count))
+// packedSize is how many bytes appendEvent appends.
+func packedSize(e data.NewEvent) int {
+	return protowire.SizeBytes(len(e.Type)) + protowire.SizeBytes(len(e.Payload))
+}
+
+// encodeEvents makes the record of a group of events, whose packed size is known. It
+// is made in one piece: most of what is written of an event is its payload.
+func (g eventGroup) encodeEvents(key []byte, events []data.NewEvent, size int) []byte {
+	b := newRecord(40 + size)
+	b = appendUint(b, 1, uint64(len(events)))
 	b = appendUint(b, 2, uint64(g.received.UnixMilli()))
-	b = appendBytes(b, 3, g.packed)
 	b = appendUint(b, 4, uint64(g.time))
+	b = protowire.AppendVarint(protowire.AppendTag(b, 3, protowire.BytesType), uint64(size))
+	for _, e := range events {
+		b = appendEvent(b, e)
+	}
 	return seal(key, b)
 }
 

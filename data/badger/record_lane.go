@@ -27,6 +27,7 @@ type lane struct {
 	// 0 where none is.
 	oldest [data.States]data.StoreTime
 	change *change // of the transaction in the making; not stored
+	newest data.ID // the last in its queue, taken or not; 0 until one came since the start; not stored
 }
 
 // place is where a message stands in the waiting queue of its lane.

@@ -42,6 +42,9 @@ func records() []record {
 	}
 	group := eventGroup{first: 11, time: 6, received: at, count: 2}
 	group.packed = appendEvent(appendEvent(nil, data.NewEvent{Type: "a", Payload: "b"}), data.NewEvent{})
+	encodeGroup := func(k []byte) []byte {
+		return group.encodeEvents(k, []data.NewEvent{{Type: "a", Payload: "b"}, {}}, len(group.packed))
+	}
 	mark := marker{commit: 5, time: 6, boot: []byte("boot"), bootTime: 7, next: 8, wall: at, events: 3, garbage: 1 << 40}
 	known := answered{first: 4, request: [32]byte{1, 31: 2}}
 	ids := []data.ID{3, 4, 9, data.FirstID(1), 2}
@@ -55,7 +58,7 @@ func records() []record {
 	add("long message", messageKey(9), long.encode, decodeMessageToo, long)
 	add("lane", laneKey(3), busy.encode, func(k, v []byte) (any, error) { return decodeLane(k, v) }, busy)
 	add("new lane", laneKey(1), (&lane{number: 1}).encode, func(k, v []byte) (any, error) { return decodeLane(k, v) }, &lane{number: 1})
-	add("events", eventsKey(12), group.encode, func(k, v []byte) (any, error) { return decodeEvents(k, v) }, group)
+	add("events", eventsKey(12), encodeGroup, func(k, v []byte) (any, error) { return decodeEvents(k, v) }, group)
 	add("marker", markerKey(5), mark.encode, func(k, v []byte) (any, error) { return decodeMarker(k, v) }, mark)
 	add("answered", idempotencyKey([32]byte{3}), known.encode, func(k, v []byte) (any, error) { return decodeAnswered(k, v) }, known)
 	add("ids", runKey(1, 2), func(k []byte) []byte { return encodeIDs(k, ids) }, func(k, v []byte) (any, error) { return decodeIDs(k, v) }, ids)
@@ -205,11 +208,11 @@ func TestLeastCommit(t *testing.T) {
 	// a key, and beside a value two bytes of meta and one of expiry.
 	const node, version, meta = 20 + 7, 8, 3
 	mark := marker{commit: 1 << 14, time: 1 << 30, bootTime: 1 << 30, next: 1 << 7, wall: at}
-	group := eventGroup{first: 1, time: 1 << 30, received: at, count: 1, packed: appendEvent(nil, data.NewEvent{})}
+	group := eventGroup{first: 1, time: 1 << 30, received: at}
 	least := 0
 	for _, e := range []struct{ key, value []byte }{
 		{markerKey(0), mark.encode(markerKey(0))},
-		{eventsKey(1), group.encode(eventsKey(1))},
+		{eventsKey(1), group.encodeEvents(eventsKey(1), make([]data.NewEvent, 1), packedSize(data.NewEvent{}))},
 	} {
 		least += node + version + meta + len(e.key) + len(e.value)
 	}

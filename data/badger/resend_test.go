@@ -185,7 +185,7 @@ func TestResentOfALostMessage(t *testing.T) {
 	k := newKept(t)
 	ids := k.fail("gateway_1", "a", "b")
 	k.resend(ids...)
-	err := k.db.Update(func(txn *badger.Txn) error { return txn.Delete(messageKey(ids[0])) })
+	err := k.change(func(txn *badger.Txn) error { return txn.Delete(messageKey(ids[0])) })
 	if err != nil || k.Verify() == nil {
 		t.Fatalf("delete a message: %v, Verify() = nil", err)
 	}

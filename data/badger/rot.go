@@ -75,7 +75,7 @@ func (s *Store) read(run func(*badger.Txn) error) (err error) {
 			err = s.rotten()
 		}
 	}()
-	err = s.db.View(run)
+	err = s.snapshot(run)
 	// Whatever the reader found or missed, it is not to be relied on.
 	if rotten := s.sound(before); rotten != nil {
 		return rotten

@@ -127,28 +127,32 @@ func (t *transaction) storeSaves() error {
 func (t *transaction) storeEvents(first data.ID) error {
 	g := eventGroup{time: t.marker.time, received: t.marker.wall}
 	last := first - 1
+	events, size := t.s.events[:0], 0
 	flush := func() error {
-		if g.count == 0 {
+		if len(events) == 0 {
 			return nil
 		}
 		k := eventsKey(last)
-		err := t.set(k, g.encode(k))
-		g.count, g.packed = 0, nil
+		err := t.set(k, g.encodeEvents(k, events, size))
+		clear(events)
+		events, size = events[:0], 0
 		return err
 	}
 	for _, o := range t.saves {
 		for _, e := range o.Events {
-			if g.count > 0 && len(g.packed)+len(e.Type)+len(e.Payload) > maxEventsValue {
+			if len(events) > 0 && size+len(e.Type)+len(e.Payload) > maxEventsValue {
 				if err := flush(); err != nil {
 					return err
 				}
 			}
-			g.packed = appendEvent(g.packed, e)
-			g.count++
+			events = append(events, e)
+			size += packedSize(e)
 			last++
 		}
 	}
-	return flush()
+	err := flush()
+	t.s.events = events
+	return err
 }
 
 func (t *transaction) storeMessages(o *data.Save) error {
@@ -181,5 +185,6 @@ func (t *transaction) queue(l *lane, n data.Message) error {
 	c := t.touch(l)
 	c.run = append(c.run, m.ID)
 	l.counts[data.Queued]++
+	t.s.fresh.put(m)
 	return t.storeMessage(m)
 }

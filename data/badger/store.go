@@ -78,20 +78,24 @@ func (o Options) validate() error {
 // Store keeps events, messages and lanes. Apply is called by one goroutine at a
 // time; all else may be called from any goroutine while the store is open.
 type Store struct {
-	options Options
-	stamp   stamp
-	db      *badger.DB
-	lockf   *os.File
-	acked   *ackedFile
-	clock   *storeClock
-	opened  data.StoreTime
-	doubt   bool
-	lossy   bool // a loss was accepted: the next start is in doubt too
+	options  Options
+	stamp    stamp
+	db       *badger.DB
+	lockf    *os.File
+	acked    *ackedFile
+	versions versions
+	logs     logs // newest is the writer's
+	clock    *storeClock
+	opened   data.StoreTime
+	doubt    bool
+	lossy    bool // a loss was accepted: the next start is in doubt too
 
 	// The writer's state: what Apply needs of the store without reading it.
 	newest  marker
 	flights map[data.ID]*message // messages with an attempt under way
-	looked  time.Time            // when it last read the free space
+	fresh   fresh
+	looked  time.Time       // when it last read the free space
+	events  []data.NewEvent // empty; its memory is used for each group of events
 
 	// What pruning begins with, also the writer's.
 	delivered   shelves        // of delivered and cancelled messages
@@ -134,9 +138,11 @@ func Open(o Options) (*Store, error) {
 	s := &Store{
 		options: o,
 		flights: make(map[data.ID]*message),
+		fresh:   newFresh(),
 		byName:  make(map[string]*lane),
 		failed:  make(chan struct{}),
 		stop:    make(chan struct{}),
+		logs:    logs{fill: make(chan string, 1)},
 	}
 	if err := s.open(); err != nil {
 		// To close Badger is to flush again what could not be flushed. Only the end of
@@ -149,6 +155,7 @@ func Open(o Options) (*Store, error) {
 	s.checkSpace()
 	s.watching.Go(s.watch)
 	s.watching.Go(s.reclaim)
+	s.watching.Go(s.fillLogs)
 	return s, nil
 }
 
@@ -272,12 +279,13 @@ func (s *Store) openBadger() (err error) {
 	s.wrong = mismatches.Load()
 	s.merges = watchMerges(filepath.Join(dir, badger.ManifestFilename), manifest)
 	watchMismatches()
-	db, err := badger.Open(o)
+	db, err := badger.OpenManaged(o)
 	if err != nil {
 		return classify(err) // what it returns then cannot be closed
 	}
-	s.db = db
-	if err := syncDir(s.options.Path); err != nil {
+	s.db, s.versions = db, newVersions(db.MaxVersion())
+	db.SetDiscardTs(s.versions.current()) // nobody reads an older state
+	if err := errors.Join(s.findLog(), syncDir(s.options.Path)); err != nil {
 		return err
 	}
 	// Badger goes on without a table that it cannot read, and only logs it.

@@ -22,6 +22,7 @@ type transaction struct {
 	keys     map[[32]byte]*data.Save // these saves by idempotency key
 	again    []*data.Save            // repeats of those
 	changes  []*change
+	arrived  []data.Arrival
 	garbage  int64 // bytes deleted
 	forced   bool  // commits also without a change, for its marker
 	entries  int
@@ -48,7 +49,7 @@ func (s *Store) begin() *transaction {
 	return &transaction{
 		s:        s,
 		wrong:    mismatches.Load(),
-		txn:      s.db.NewTransaction(true),
+		txn:      s.db.NewTransactionAt(s.versions.current(), true),
 		cost:     cost{entries: 1, bytes: markerBytes},
 		priced:   make(map[string]struct{}),
 		accepted: make(map[string]uint64),
@@ -123,7 +124,7 @@ func (t *transaction) commit() error {
 		return err
 	}
 	start := time.Now()
-	if err := t.txn.Commit(); err != nil {
+	if err := t.s.commitTxn(t.txn); err != nil {
 		return fmt.Errorf("commit %d: %w", m.commit, err)
 	}
 	// Badger logs some failures instead of returning them.
@@ -133,6 +134,7 @@ func (t *transaction) commit() error {
 	if err := t.s.acked.write(m.commit); err != nil {
 		return err
 	}
+	t.s.lookForLog()
 	t.s.newest = m
 	t.s.firstEvent.Store(uint64(m.events))
 	t.s.garbage.Add(t.garbage)
@@ -150,6 +152,7 @@ func (t *transaction) storeChange(c *change) error {
 	l := c.lane
 	l.change = nil
 	if len(c.run) > 0 {
+		t.arrived = append(t.arrived, l.arrival(c.run))
 		k := runKey(l.number, c.run[len(c.run)-1])
 		if err := t.set(k, encodeIDs(k, c.run)); err != nil {
 			return err

@@ -17,7 +17,7 @@ import (
 // a little more per message in memory and takes as long as reading everything.
 func (s *Store) Verify() error {
 	v := &verifier{found: make(map[data.ID]placed), flying: make(map[data.ID]*lane)}
-	err := s.db.View(func(txn *badger.Txn) error {
+	err := s.snapshot(func(txn *badger.Txn) error {
 		return errors.Join(v.markers(txn), v.lanes(txn), v.placements(txn), v.messages(txn), v.events(txn), v.others(txn))
 	})
 	return errors.Join(err, v.totals(), s.verifyTables())

@@ -60,7 +60,7 @@ func TestVerifyFinds(t *testing.T) {
 			k.cancel(5)
 			k.resend(3)
 			k.verify()
-			if err := k.db.Update(func(txn *badger.Txn) error { return c.change(k, txn) }); err != nil {
+			if err := k.change(func(txn *badger.Txn) error { return c.change(k, txn) }); err != nil {
 				t.Fatal(err)
 			}
 			err := k.Verify()

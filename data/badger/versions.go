@@ -1,0 +1,77 @@
+package badger
+
+import (
+	"sync"
+
+	"github.com/dgraph-io/badger/v4"
+)
+
+// versions are what Badger tells states of the store apart by. The store gives them
+// itself: each commit is one more than the newest, and whoever reads has the state
+// of the newest commit that is done. Left to Badger, every reader would wait for the
+// commit under way, and every commit for four goroutines that keep count.
+type versions struct {
+	mu     sync.Mutex
+	newest uint64         // of the newest commit that is done
+	read   map[uint64]int // how many readers have which version
+}
+
+func newVersions(newest uint64) versions {
+	return versions{newest: newest, read: make(map[uint64]int)}
+}
+
+// enter returns the version to read, which is kept until leave.
+func (v *versions) enter() uint64 {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.read[v.newest]++
+	return v.newest
+}
+
+func (v *versions) leave(version uint64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.read[version]--; v.read[version] == 0 {
+		delete(v.read, version)
+	}
+}
+
+// done says that a commit is on disk, and returns the version before which nobody
+// reads any more.
+func (v *versions) done(version uint64) (oldest uint64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.newest = version
+	oldest = version
+	for version := range v.read {
+		oldest = min(oldest, version)
+	}
+	return oldest
+}
+
+// current is the version of the newest commit that is done.
+func (v *versions) current() uint64 {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.newest
+}
+
+// snapshot runs a func on the store as it is at one moment.
+func (s *Store) snapshot(run func(*badger.Txn) error) error {
+	version := s.versions.enter()
+	defer s.versions.leave(version)
+	txn := s.db.NewTransactionAt(version, false)
+	defer txn.Discard()
+	return run(txn)
+}
+
+// commitTxn makes a transaction the newest state, once it is on disk. One goroutine
+// at a time does so.
+func (s *Store) commitTxn(txn *badger.Txn) error {
+	version := s.versions.current() + 1
+	if err := txn.CommitAt(version, nil); err != nil {
+		return err
+	}
+	s.db.SetDiscardTs(s.versions.done(version))
+	return nil
+}

@@ -1,0 +1,137 @@
+package badger
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Badger writes each memtable to a log too, a file that is all hole when it is made.
+// A flush of what fills a hole is also one of where the file now has it: a commit of
+// the file system's journal, which takes as long again, and longer while tables are
+// written. So a new log is filled with its own zeros, page by page and ahead of the
+// writer, and the file system has nothing to note any more when records take their place.
+
+// fillStep is how many bytes are filled before they are flushed. A commit that comes
+// between flushes them too.
+const fillStep = 256 << 10
+
+// logs knows which of Badger's logs is the newest. Their names are numbers that rise by
+// one.
+type logs struct {
+	newest int
+	fill   chan string // names of logs to be filled; has room for one
+}
+
+func logName(number int) string { return fmt.Sprintf("%05d.mem", number) }
+
+// findLog finds the log that Badger has opened.
+func (s *Store) findLog() error {
+	names, err := s.memtableLogs()
+	if err != nil || len(names) == 0 {
+		return err
+	}
+	name := slices.Max(names)
+	if _, err := fmt.Sscanf(filepath.Base(name), "%d.mem", &s.logs.newest); err != nil {
+		return fmt.Errorf("read the number of log %s: %w", name, err)
+	}
+	s.logs.fill <- name
+	return nil
+}
+
+// lookForLog has a log filled that Badger made since, unless the one before it is
+// being filled still: the writer is faster then, and being ahead of it is the point.
+func (s *Store) lookForLog() {
+	next := s.path(filepath.Join("badger", logName(s.logs.newest+1)))
+	if unix.Access(next, unix.F_OK) != nil {
+		return
+	}
+	s.logs.newest++
+	select {
+	case s.logs.fill <- next:
+	default:
+	}
+}
+
+// fillLogs fills logs until the store is closed. Where that is not possible commits
+// are slower and nothing else is wrong.
+func (s *Store) fillLogs() {
+	for {
+		select {
+		case <-s.stop:
+			return
+		case <-s.failed:
+			return
+		case name := <-s.logs.fill:
+			s.fillLog(name)
+		}
+	}
+}
+
+func (s *Store) fillLog(name string) {
+	err := fillFile(name, s.stamp.Memtable, s.stop)
+	switch {
+	case errors.Is(err, errUnflushed):
+		_ = s.fail(err) // told through Failed: records may have been among what was flushed
+	case err != nil:
+		s.options.Logger.Debug("a log is not filled ahead", "err", err)
+	}
+}
+
+var errUnflushed = errors.New("flush failed")
+
+// fillFile has the file system give the first bytes of a file their place. What
+// somebody else writes there meanwhile stays as it is written.
+func fillFile(name string, size int64, stop <-chan struct{}) (err error) {
+	f, err := os.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil || info.Size() < size {
+		return err // Badger has cut it: it is no log to write to
+	}
+	if err := reserve(f, size); err != nil {
+		return fmt.Errorf("reserve space for %s: %w", name, err)
+	}
+	pages, err := unix.Mmap(int(f.Fd()), 0, int(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return fmt.Errorf("map %s: %w", name, err)
+	}
+	defer func() { err = errors.Join(err, unix.Munmap(pages)) }()
+	// Badger cuts a log off when it is a table. To touch a page of it then is a fault.
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if cause := recover(); cause != nil {
+			if _, fault := cause.(interface{ Addr() uintptr }); !fault {
+				panic(cause)
+			}
+			err = nil
+		}
+	}()
+	for rest := pages; len(rest) > 0; {
+		step := rest[:min(fillStep, len(rest))]
+		rest = rest[len(step):]
+		for at := 0; at < len(step); at += os.Getpagesize() {
+			// To add nothing is to write what is there, in one piece with reading it.
+			atomic.AddUint32((*uint32)(unsafe.Pointer(&step[at])), 0)
+		}
+		if err := unix.Msync(step, unix.MS_SYNC); err != nil {
+			return fmt.Errorf("%w: %s: %w", errUnflushed, name, err)
+		}
+		select {
+		case <-stop:
+			return nil
+		default:
+		}
+	}
+	return nil
+}

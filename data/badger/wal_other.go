@@ -1,0 +1,11 @@
+//go:build !linux
+
+package badger
+
+import (
+	"errors"
+	"os"
+)
+
+// reserve is not possible here, and without it a full disk would be a fault.
+func reserve(*os.File, int64) error { return errors.ErrUnsupported }
