@@ -10,7 +10,7 @@ import (
 // memory is buffers in which the store makes its tables: large, short-lived, and
 // cheap to collect. The limit is soft: what is really needed is had.
 const (
-	memoryOfAll     = 240 << 20
+	memoryOfAll     = 160 << 20
 	memtables       = 7       // that the store holds at a time, about, with what it adds to each
 	memoryOfGateway = 8 << 10 // its definition, and its lane when it has work
 )
