@@ -56,6 +56,8 @@ type Options struct {
 	Failed func(error)
 	Linger time.Duration // how long an idle lane stays; 0 means 30 s
 	Logger *slog.Logger
+	// Access says that each delivery is one line of the log, also below debug.
+	Access bool
 	// Attempted, Pruned and Restarted are told of what happens; nil for nobody.
 	Attempted func(gateway string, r data.Result, next data.State, took time.Duration)
 	Pruned    func(records int)
@@ -235,6 +237,7 @@ func (t *Tree) gateways() gateways.Options {
 				Draining:   t.draining.Load,
 				Linger:     t.options.Linger,
 				Logger:     t.options.Logger,
+				Access:     t.options.Access,
 				Attempted:  t.options.Attempted,
 			}
 			if at, doubt := t.options.Store.Resumed(); doubt {

@@ -58,6 +58,8 @@ type Options struct {
 	Draining func() bool
 	Linger   time.Duration // how long an idle lane stays
 	Logger   *slog.Logger
+	// Access says that each delivery is one line of the log, also below debug.
+	Access bool
 	// Attempted is told of each settled attempt. It must be quick.
 	Attempted func(gateway string, r data.Result, next data.State, took time.Duration)
 }

@@ -97,6 +97,13 @@ func (a *Actor) report(o *data.Settle, took time.Duration) {
 	if a.options.Attempted != nil {
 		a.options.Attempted(a.options.Definition.Name, o.Result, o.Next.State, took)
 	}
+	ctx, level := context.Background(), slog.LevelInfo
+	if !a.options.Access {
+		level = slog.LevelDebug
+	}
+	if o.Next.State == data.Delivered && !a.log.Enabled(ctx, level) {
+		return
+	}
 	attrs := append(make([]slog.Attr, 0, 6),
 		slog.String("message", o.ID.String()), slog.Int("attempt", o.Number), slog.Duration("took", took.Round(time.Microsecond)))
 	if o.Result.Status != 0 {
@@ -105,10 +112,9 @@ func (a *Actor) report(o *data.Settle, took time.Duration) {
 	if o.Result.Cause != data.CauseNone {
 		attrs = append(attrs, slog.String("cause", string(o.Result.Cause)))
 	}
-	ctx := context.Background()
 	switch o.Next.State {
 	case data.Delivered:
-		a.log.LogAttrs(ctx, slog.LevelInfo, "delivered", attrs...)
+		a.log.LogAttrs(ctx, level, "delivered", attrs...)
 	case data.Waiting:
 		attrs = append(attrs, slog.Duration("in", o.Next.Due.Sub(a.options.Now()).Round(time.Millisecond)))
 		a.log.LogAttrs(ctx, slog.LevelWarn, "attempt failed: will be tried again", attrs...)

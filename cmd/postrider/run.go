@@ -177,6 +177,7 @@ func (p *process) start(o runOptions) (err error) {
 		Retention:   data.Retention(p.cfg.Storage.Retention),
 		Failed:      tell(p.failed),
 		Logger:      p.log,
+		Access:      p.cfg.Log.Access,
 		Attempted:   p.metrics.attempted,
 		Pruned:      p.metrics.deleted,
 		Restarted:   p.metrics.restarted,

@@ -14,8 +14,11 @@ type measures = []func(*turn, context.Context) error
 func comparison() []session {
 	return []session{
 		{name: floorName, measures: measures{(*turn).events}},
-		{name: logName, measures: measures{(*turn).events, (*turn).arrays}},
-		{name: ourName, measures: measures{(*turn).events, (*turn).arrays, (*turn).messages}},
+		{name: logName, measures: measures{(*turn).events}},
+		{name: logName, measures: measures{(*turn).arrays}},
+		{name: ourName, measures: measures{(*turn).events}},
+		{name: ourName, measures: measures{(*turn).arrays}},
+		{name: ourName, measures: measures{(*turn).messages}},
 		{name: postgresName, measures: measures{(*turn).events}},
 		{name: jetstreamName, measures: measures{(*turn).messages}},
 		{name: asynqName, measures: measures{(*turn).messages}},
@@ -34,7 +37,9 @@ func alone() []session {
 	return []session{
 		{name: floorName, measures: measures{(*turn).events}},
 		{name: logName, measures: measures{(*turn).arrays}},
-		{name: ourName, measures: measures{(*turn).events, (*turn).arrays, (*turn).someMessages}},
+		{name: ourName, measures: measures{(*turn).events}},
+		{name: ourName, measures: measures{(*turn).arrays}},
+		{name: ourName, measures: measures{(*turn).someMessages}},
 		{name: rawOurName, delivers: true, measures: measures{(*turn).loop}},
 		{name: rawFastName, delivers: true, measures: measures{(*turn).loop}},
 		{name: rawNetName, delivers: true, measures: measures{(*turn).loop}},

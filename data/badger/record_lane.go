@@ -53,8 +53,10 @@ func (l *lane) encode(key []byte) []byte {
 	b = appendUint(b, 3, uint64(l.ready))
 	b = appendUint(b, 4, uint64(l.head.due))
 	b = appendUint(b, 5, uint64(l.head.id))
+	var before data.InFlight
 	for _, f := range l.flying {
-		b = appendInFlight(b, 6, f)
+		b = appendInFlight(b, 6, f, before)
+		before = f
 	}
 	if l.last.Number > 0 {
 		b = appendAttempt(b, 7, l.last)
@@ -94,8 +96,12 @@ func decodeLane(key, value []byte) (l *lane, err error) {
 		case 5:
 			l.head.id = data.ID(n)
 		case 6:
+			var before data.InFlight
+			if n := len(l.flying); n > 0 {
+				before = l.flying[n-1]
+			}
 			var f data.InFlight
-			f, err = decodeInFlight(key, b)
+			f, err = decodeInFlight(key, b, before)
 			l.flying = append(l.flying, f)
 		case 7:
 			l.last, err = decodeAttempt(key, b)
@@ -117,13 +123,24 @@ func decodeLane(key, value []byte) (l *lane, err error) {
 	return l, err
 }
 
-func appendInFlight(b []byte, tag protowire.Number, a data.InFlight) []byte {
+// appendInFlight writes an attempt under way. What it has in common with the one
+// before it, which is most where a lane has many, is written once: the record is
+// written with every commit that touches the lane.
+func appendInFlight(b []byte, tag protowire.Number, a, before data.InFlight) []byte {
 	var buf [96]byte
 	f := buf[:0]
 	f = appendUint(f, 1, uint64(a.ID))
 	f = appendUint(f, 2, uint64(a.Number))
-	f = appendUint(f, 3, uint64(a.Began))
-	f = appendUint(f, 4, uint64(a.BeganAt.UnixMilli()))
+	if a.Began == before.Began && a.BeganAt.Equal(before.BeganAt) {
+		f = appendBool(f, 10, true)
+	} else {
+		f = appendUint(f, 3, uint64(a.Began))
+		f = appendUint(f, 4, uint64(a.BeganAt.UnixMilli()))
+	}
+	if a.Policy == before.Policy && a.Timeout == before.Timeout {
+		f = appendBool(f, 9, true)
+		return appendBytes(b, tag, f)
+	}
 	f = appendUint(f, 5, uint64(a.Policy.MaxAttempts))
 	f = appendUint(f, 6, uint64(a.Policy.Interval))
 	f = appendUint(f, 7, uint64(a.Policy.MaxHint))
@@ -131,7 +148,7 @@ func appendInFlight(b []byte, tag protowire.Number, a data.InFlight) []byte {
 	return appendBytes(b, tag, f)
 }
 
-func decodeInFlight(key, fields []byte) (a data.InFlight, err error) {
+func decodeInFlight(key, fields []byte, before data.InFlight) (a data.InFlight, err error) {
 	err = eachFieldOf(key, fields, func(tag protowire.Number, n uint64, _ []byte) error {
 		switch tag {
 		case 1:
@@ -150,6 +167,10 @@ func decodeInFlight(key, fields []byte) (a data.InFlight, err error) {
 			a.Policy.MaxHint = time.Duration(n)
 		case 8:
 			a.Timeout = time.Duration(n)
+		case 9:
+			a.Policy, a.Timeout = before.Policy, before.Timeout
+		case 10:
+			a.Began, a.BeganAt = before.Began, before.BeganAt
 		}
 		return nil
 	})

@@ -166,7 +166,7 @@ func TestBoundsHold(t *testing.T) {
 		t.Errorf("an attempt takes %d bytes; want at most %d", got, attemptBytes)
 	}
 	f := data.InFlight{ID: big, Number: 100, Began: big, BeganAt: at, Policy: data.Policy{MaxAttempts: 100, Interval: big, MaxHint: big}}
-	if got := len(appendInFlight(nil, 6, f)); got > inFlightBytes {
+	if got := len(appendInFlight(nil, 6, f, data.InFlight{})); got > inFlightBytes {
 		t.Errorf("an attempt under way takes %d bytes; want at most %d", got, inFlightBytes)
 	}
 	k := resentKey(1)
