@@ -7,13 +7,21 @@ import (
 	"github.com/dgraph-io/ristretto/v2/z"
 )
 
-// Badger makes tables in buffers that grow, and keeps eight sets of them for later
-// ones, never less than what the largest table needed that a set was used for: after
-// a minute of heavy writing some 300 MiB, of which most tables use a hundredth. Each
-// set that it lays by is therefore taken from it again, for the collector to have.
+// Badger makes tables in sets of buffers that grow, and lays by eight sets for later
+// ones. It makes a new set twice as large as the table is expected to get, which
+// is 256 MiB where young tables are merged with each other; and a set that was used for
+// a large table stays large. After a minute of heavy writing some 300 MiB lived, of
+// which most tables use a hundredth. So what is laid by is always full of small sets,
+// which grow to what is needed: Badger takes those, and lets go of the ones that it
+// has used, since it has no place for them.
 //
-// There is no option for it, so the channel that it keeps them in is read; a test says
-// if an upgrade takes it away, and then more memory is used and nothing else is wrong.
+// There is no option for it, so the channel that it keeps them in is written to; a test
+// says if an upgrade takes it away, and then more memory is used and nothing else is
+// wrong.
+
+// smallSet is how many bytes a set has at first; each buffer more is twice as large as
+// the one before.
+const smallSet = 64 << 10
 
 // laidBy returns the channel, or nil.
 func laidBy(db *badger.DB) chan *z.Allocator {
@@ -29,18 +37,14 @@ func laidBy(db *badger.DB) chan *z.Allocator {
 	return *(*chan *z.Allocator)(kept.Addr().UnsafePointer())
 }
 
-// freeBuffers takes what Badger lays by until the store is closed.
-func (s *Store) freeBuffers() {
+// layBuffersBy keeps what Badger lays by full until the store is closed.
+func (s *Store) layBuffersBy() {
 	kept := laidBy(s.db)
 	for {
 		select {
 		case <-s.stop:
 			return
-		case set, ok := <-kept:
-			if !ok {
-				return
-			}
-			set.Release()
+		case kept <- z.NewAllocator(smallSet, "TableBuilder"):
 		}
 	}
 }

@@ -156,7 +156,7 @@ func Open(o Options) (*Store, error) {
 	s.watching.Go(s.watch)
 	s.watching.Go(s.reclaim)
 	s.watching.Go(s.fillLogs)
-	s.watching.Go(s.freeBuffers)
+	s.watching.Go(s.layBuffersBy)
 	return s, nil
 }
 
