@@ -3,30 +3,16 @@ package dialect
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
 
-// Bounds of a JSON tree. The second one also ends trees that repeat themselves.
+// Bounds of a tree. The second one also ends trees that repeat themselves.
 const (
 	maxDepth = 32
 	maxNodes = 10_000
 )
-
-// kind is what the body will be, given the request's method.
-func (b Body) kind(method string) Kind {
-	switch {
-	case b.JSON != nil:
-		return KindJSON
-	case b.Form != nil:
-		return KindForm
-	case b.Text != nil:
-		return KindText
-	case method == "GET":
-		return KindNone
-	}
-	return KindJSON
-}
 
 // body compiles the body to parts that follow each other, whatever its kind.
 func (c *compiler) body(b Body, method string) []part {
@@ -34,45 +20,45 @@ func (c *compiler) body(b Body, method string) []part {
 	if kind != KindNone && method == "GET" {
 		c.complain("body", "a GET request has none")
 	}
-	if b.JSON != nil && b.Form != nil || b.JSON != nil && b.Text != nil || b.Form != nil && b.Text != nil {
-		c.complain("body", "is more than one of json, form and text")
+	if b.given() > 1 {
+		c.complain("body", "is more than one of json, form, text and none")
 	}
 	switch kind {
 	case KindForm:
 		return merge(c.form(b.Form))
 	case KindText:
-		return c.template("body.text", *b.Text)
+		parts, when := c.leaf("body.text", *b.Text, asText)
+		c.whole("body.text", when)
+		return parts
 	case KindJSON:
 		if b.JSON == nil {
 			b.JSON = map[string]any{"message": "{{message}}"}
 		}
-		return merge(c.tree(nil, "body.json", b.JSON, 1))
+		parts, when := c.tree("body.json", b.JSON, 1)
+		c.whole("body.json", when)
+		return merge(parts)
 	case KindNone:
 	}
 	return nil
 }
 
-func (c *compiler) form(form map[string]string) []part {
-	var parts []part
-	for i, name := range sortedKeys(form) {
-		path := "body.form." + name
-		c.constantName(path, name)
-		if i > 0 {
-			parts = add(parts, "&")
-		}
-		parts = add(parts, string(appendEscaped(nil, name, '+'))+"=")
-		parts = c.leaf(parts, path, form[name], inForm)
+// whole complains when all of a body may be left out.
+func (c *compiler) whole(path string, when presence) {
+	if when != always {
+		c.complain(path, "is all that there is, and {{?name}} would leave it out")
 	}
-	return parts
 }
 
-// leaf appends a template that stands in a body.
-func (c *compiler) leaf(parts []part, path, source string, p place) []part {
-	value, err := encodeFor(p, c.template(path, source))
-	if err != nil {
-		c.complain(path, "%s", err)
+func (c *compiler) form(form map[string]string) []part {
+	c.bound("body.form", len(form), maxFields)
+	fields := list{separator: "&"}
+	for _, name := range sortedKeys(form) {
+		path := "body.form." + name
+		c.constantName(path, name)
+		value, when := c.leaf(path, form[name], inForm)
+		fields.add(slices.Concat([]part{{text: string(appendEscaped(nil, name, '+')) + "="}}, value), when)
 	}
-	return append(parts, value...)
+	return fields.parts
 }
 
 // constantName refuses templates where a name must stand, since they would be
@@ -86,56 +72,71 @@ func (c *compiler) constantName(path, name string) {
 	}
 }
 
-// tree appends a node of a JSON tree and all below it.
-func (c *compiler) tree(parts []part, path string, node any, depth int) []part {
+// enter counts a node of a tree and reports whether it may be looked at.
+func (c *compiler) enter(path string, depth int) bool {
 	if c.nodes++; c.nodes > maxNodes {
 		if c.nodes == maxNodes+1 {
-			c.complain("body.json", "has more than %d values", maxNodes)
+			root, _, _ := strings.Cut(strings.TrimPrefix(path, "body."), ".")
+			root, _, _ = strings.Cut(root, "[")
+			c.complain("body."+root, "has more than %d values", maxNodes)
 		}
-		return parts
+		return false
 	}
 	if depth > maxDepth {
 		c.complain(path, "is nested more than %d deep", maxDepth)
-		return parts
+		return false
+	}
+	return true
+}
+
+// tree compiles a node of a JSON tree and all below it.
+func (c *compiler) tree(path string, node any, depth int) ([]part, presence) {
+	if !c.enter(path, depth) {
+		return nil, always
 	}
 	switch n := node.(type) {
 	case map[string]any:
-		return c.object(parts, path, n, depth)
+		return c.object(path, n, depth), always
 	case []any:
-		parts = add(parts, "[")
+		elements := list{separator: ", "}
 		for i, element := range n {
-			if i > 0 {
-				parts = add(parts, ", ")
-			}
-			parts = c.tree(parts, fmt.Sprintf("%s[%d]", path, i), element, depth+1)
+			elements.add(c.tree(fmt.Sprintf("%s[%d]", path, i), element, depth+1))
 		}
-		return add(parts, "]")
+		return enclose("[", elements.parts, "]"), always
 	case string:
-		parts = c.leaf(add(parts, `"`), path, n, inJSON)
-		return add(parts, `"`)
-	case nil, bool, int, int64, uint64, float64:
-		text, err := json.Marshal(n)
-		if err != nil {
-			c.complain(path, "is not a number that JSON has")
-		}
-		return add(parts, string(text))
+		parts, when := c.leaf(path, n, inJSON)
+		return enclose(`"`, parts, `"`), when
 	}
-	c.complain(path, "is not a value that JSON has; put it in quotes to make it a string")
-	return parts
+	text, ok := scalar(node)
+	if !ok {
+		c.complain(path, "is not a value that JSON has; put it in quotes to make it a string")
+	}
+	return add(nil, text), always
 }
 
-// object appends a JSON object, its names in their order, with the spacing that
+// scalar writes what is neither a tree nor a template as JSON has it.
+func scalar(node any) (text string, ok bool) {
+	switch node.(type) {
+	case nil, bool, int, int64, uint64, float64:
+		b, err := json.Marshal(node)
+		return string(b), err == nil
+	}
+	return "", false
+}
+
+// object compiles a JSON object, its names in their order, with the spacing that
 // the endpoints of system B know: {"message": "test"}.
-func (c *compiler) object(parts []part, path string, object map[string]any, depth int) []part {
-	parts = add(parts, "{")
-	for i, name := range sortedKeys(object) {
+func (c *compiler) object(path string, object map[string]any, depth int) []part {
+	members := list{separator: ", "}
+	for _, name := range sortedKeys(object) {
 		below := path + "." + name
 		c.constantName(below, name)
-		if i > 0 {
-			parts = add(parts, ", ")
-		}
-		parts = add(parts, `"`+string(appendJSON(nil, name))+`": `)
-		parts = c.tree(parts, below, object[name], depth+1)
+		value, when := c.tree(below, object[name], depth+1)
+		members.add(slices.Concat([]part{{text: `"` + string(appendJSON(nil, name)) + `": `}}, value), when)
 	}
-	return add(parts, "}")
+	return enclose("{", members.parts, "}")
+}
+
+func enclose(before string, parts []part, after string) []part {
+	return slices.Concat([]part{{text: before}}, parts, []part{{text: after}})
 }

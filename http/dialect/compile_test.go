@@ -187,11 +187,11 @@ func TestComplaintsQuoteNoValue(t *testing.T) {
 
 func ExampleCompile() {
 	_, err := dialect.Compile(dialect.Declaration{
-		URL:     "https://sms.example.org/send?to={{to}}",
+		URL:     "https://sms.example.org/send?to={{phone}}",
 		Headers: map[string]string{"Host": "example.org"},
 	})
 	fmt.Println(err)
 	// Output:
-	// url: unknown name in {{ }} at byte 32, there are message, id, attempt, gateway
+	// url: unknown name in {{ }} at byte 32, there are message, to, title, id, uuid, attempt, gateway, timestamp, timestamp_ms, time, signature, params.NAME, settings.NAME
 	// headers.Host: is set by the program
 }

@@ -16,13 +16,34 @@ type Description struct {
 // compiled.
 func (d Declaration) Describe() Description {
 	method := cmp.Or(d.Method, "POST")
-	return Description{Method: method, URL: MaskURL(d.URL, d.URLSecret), Body: string(d.Body.kind(method))}
+	return Description{Method: method, URL: MaskURL(d.address(), d.URLSecret), Body: string(d.Body.kind(method))}
+}
+
+// address is the URL with the settings before the end of its host put in, as far
+// as they may be shown.
+func (d Declaration) address() string {
+	front, rest := "", d.URL
+	for {
+		before, after, found := strings.Cut(rest, "{{")
+		name, behind, closed := strings.Cut(after, "}}")
+		name, named := strings.CutPrefix(strings.Trim(name, " "), prefixSettings)
+		setting, known := d.Settings[name]
+		if !found || !closed || !named || !known || authorityEnd(front+before) >= 0 {
+			return front + rest
+		}
+		shown := setting.Value
+		switch {
+		case setting.Secret && front+before == "" && strings.Contains(shown, "://"):
+			shown = MaskURL(shown, true)
+		case setting.Secret:
+			shown = mask
+		}
+		front, rest = front+before+shown, behind
+	}
 }
 
 // Describe returns what may be shown of the dialect.
 func (d *Dialect) Describe() Description { return d.about }
-
-const mask = "***"
 
 // MaskURL returns what of a URL may be shown: all but user, password and query
 // values, and of a secret one scheme and host alone. What does not look like a

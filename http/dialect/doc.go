@@ -9,14 +9,22 @@
 // else, single braces and closing ones included, stands for itself. There are
 // no conditions, loops or calls. The names of a declaration are
 //
-//	message  the text of the message
-//	id       the message's id, the same in each of its attempts
-//	attempt  the attempt's number, from 1
-//	gateway  the gateway's name
+//	message        the text of the message
+//	to             whom it is for, "" when it does not say
+//	title          its title, "" when it has none
+//	params.NAME    a parameter of the message, "" when it has none of that name
+//	id             the message's id, the same in each of its attempts
+//	uuid           the same as a UUID, for gateways that want their key so
+//	attempt        the attempt's number, from 1
+//	gateway        the gateway's name
+//	timestamp      the time of the attempt, in seconds since 1970
+//	timestamp_ms   and in milliseconds
+//	time           and as 2006-01-02T15:04:05Z
+//	settings.NAME  a constant of the operator's
 //
-// A value is put in as it is and never read as a template. Templates fill the
-// leaves of a structure and each value is encoded for its place, so a value
-// cannot change the structure it stands in:
+// A value is put in as it is and never read as a template, and so is a setting.
+// Templates fill the leaves of a structure and each value is encoded for its
+// place, so a value cannot change the structure it stands in:
 //
 //	JSON string      escaped; a leaf that is nothing but {{name}} stays a string
 //	form value       application/x-www-form-urlencoded
@@ -28,4 +36,11 @@
 //	text body        as it is
 //
 // What is refused is refused when rendering, with [ErrUnfit], and never sent.
+//
+// Settings are put in and encoded when the declaration is compiled. In a URL,
+// up to the end of its host, they stand as they are: there they are an address,
+// or the beginning of one, and what comes out must have a host that is valid.
+//
+// A leaf of a JSON or form body, a header or a field of the declared query that
+// is nothing but {{?name}} is left out, with its name, when the value is empty.
 package dialect

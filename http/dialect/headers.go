@@ -20,43 +20,45 @@ var reserved = []string{
 }
 
 // headers compiles the declared headers and adds what they leave open.
-func (c *compiler) headers(declared map[string]string, authorization string, kind Kind) []header {
-	var hs []header
+func (c *compiler) headers(declared map[string]string, authorization string, kind Kind) []field {
+	c.bound("headers", len(declared), maxSettings)
+	var hs []field
 	has := func(name string) bool {
-		return slices.ContainsFunc(hs, func(h header) bool { return h.name == name })
+		return slices.ContainsFunc(hs, func(h field) bool { return h.name == name })
 	}
 	for _, key := range sortedKeys(declared) {
 		path, name := "headers."+key, textproto.CanonicalMIMEHeaderKey(key)
+		c.headerName(path, key)
 		switch {
-		case !token(key):
-			c.complain(path, "is not a name that a header can have")
-		case slices.Contains(reserved, name) || strings.HasPrefix(name, "Postrider-"):
-			c.complain(path, "is set by the program")
 		case has(name):
 			c.complain(path, "is given twice")
 		case name == "Authorization" && authorization != "":
 			c.complain(path, "is given twice, the URL has a user and password")
 		}
-		hs = append(hs, header{name: name, value: c.headerValue(path, declared[key])})
+		value, when := c.leaf(path, declared[key], inHeader)
+		if padded(declared[key]) || len(value) == 1 && value[0].op == opText && padded(value[0].text) {
+			c.complain(path, "begins or ends with a space")
+		}
+		hs = append(hs, field{name, value, when})
 	}
 	if authorization != "" {
-		hs = append(hs, header{name: "Authorization", value: add(nil, authorization)})
+		hs = append(hs, field{"Authorization", add(nil, authorization), always})
 	}
 	if kind != KindNone && !has("Content-Type") {
-		hs = append(hs, header{name: "Content-Type", value: add(nil, contentType(kind))})
+		hs = append(hs, field{"Content-Type", add(nil, contentType(kind)), always})
 	}
 	return hs
 }
 
-func (c *compiler) headerValue(path, source string) []part {
-	parts, err := encodeFor(inHeader, c.template(path, source))
-	if err != nil {
-		c.complain(path, "has a control character")
+// headerName complains about a name that a declaration cannot give to a header.
+func (c *compiler) headerName(path, key string) {
+	name := textproto.CanonicalMIMEHeaderKey(key)
+	switch {
+	case !token(key):
+		c.complain(path, "is not a name that a header can have")
+	case slices.Contains(reserved, name) || strings.HasPrefix(name, "Postrider-"):
+		c.complain(path, "is set by the program")
 	}
-	if padded(source) {
-		c.complain(path, "begins or ends with a space")
-	}
-	return parts
 }
 
 func contentType(kind Kind) string {

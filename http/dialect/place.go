@@ -37,6 +37,14 @@ func (p place) append(dst []byte, v string) ([]byte, error) {
 	return append(dst, v...), nil
 }
 
+// wants says of a constant that append refused what is wrong with it.
+func (p place) wants() string {
+	if p == inHeader {
+		return "has a control character"
+	}
+	return ErrUnfit.Error()
+}
+
 const hexDigits = "0123456789ABCDEF"
 
 // appendJSON writes v as the inside of a JSON string. Only what JSON demands is

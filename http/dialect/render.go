@@ -1,18 +1,23 @@
 package dialect
 
 import (
-	"strconv"
-	"unicode/utf8"
+	"time"
 
 	"github.com/postrider/postrider/data"
 )
 
-// Input is what a request is made of: one attempt at one message.
+// Input is what a request is made of: one attempt at one message. Its fields
+// for the message are the same in each attempt.
 type Input struct {
-	ID      data.ID
-	Gateway string
-	Text    string
-	Attempt int // from 1
+	ID         data.ID
+	Gateway    string
+	To         string
+	Title      string
+	Text       string
+	Params     map[string]string
+	AcceptedAt time.Time // when the message was accepted; it sets apart the uuids of messages with the same id
+	Attempt    int       // from 1
+	Now        time.Time // the wall time of the attempt
 }
 
 // Request is what goes to a gateway. It may hold secrets and is not for logs.
@@ -26,36 +31,28 @@ type Request struct {
 // HeaderField is one header of a [Request].
 type HeaderField struct{ Name, Value string }
 
-// The names of a declaration's templates, as indexes of their values.
-const (
-	nameMessage = iota
-	nameID
-	nameAttempt
-	nameGateway
-	nameCount
-)
-
-var names = []string{nameMessage: "message", nameID: "id", nameAttempt: "attempt", nameGateway: "gateway"}
-
 // Render makes the request for one attempt. It is complete but for what the
 // sender says of itself. The error is [ErrUnfit] or [ErrTooLong], names the
 // place, and quotes no value.
 func (d *Dialect) Render(in Input) (Request, error) {
-	if !utf8.ValidString(in.Text) {
-		return Request{}, &renderError{"message", ErrUnfit}
+	var fixed [nameCount + 4]string
+	values, err := d.fill(fixed[:0], &in)
+	if err != nil {
+		return Request{}, err
 	}
-	values := [nameCount]string{nameMessage: in.Text, nameID: in.ID.String(), nameAttempt: strconv.Itoa(in.Attempt), nameGateway: in.Gateway}
 	r := Request{Method: d.method, Header: make([]HeaderField, 0, len(d.headers)+3)}
-	var err error
-	if r.URL, err = d.target.render(values[:]); err != nil {
+	if r.URL, err = d.target.render(values); err != nil {
 		return Request{}, &renderError{"url", err}
 	}
 	size := len(r.URL)
 	for i := range d.headers {
 		h := &d.headers[i]
-		value, err := render(h.value, values[:])
+		if !h.when.in(values) {
+			continue
+		}
+		value, err := render(h.value, values)
 		if err == nil && padded(value) {
-			err = ErrUnfit
+			err = blame(h.value)
 		}
 		if size += len(value); err == nil && size > maxOutput {
 			err = ErrTooLong
@@ -71,7 +68,7 @@ func (d *Dialect) Render(in Input) (Request, error) {
 	}
 	// A body that needs more than this much at once may grow into it.
 	r.Body = make([]byte, 0, min(d.fixed+d.uses*(len(in.Text)+16), 64<<10))
-	r.Body, err = appendParts(r.Body, d.body, values[:])
+	r.Body, err = appendParts(r.Body, d.body, values)
 	if err == nil && size+len(r.Body) > maxOutput {
 		err = ErrTooLong
 	}

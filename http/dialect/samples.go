@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/url"
+	"time"
 
 	"github.com/postrider/postrider/data"
 )
@@ -16,7 +17,7 @@ var samples = []string{"hello", "", `"quoted" \ 'text'`, "two\r\nlines", "a\x00b
 // it is read and not when a message is due.
 func (c *compiler) try(d *Dialect) {
 	for i, text := range samples {
-		r, err := d.Render(Input{ID: data.FirstID(1), Gateway: "sample", Text: text, Attempt: 1})
+		r, err := d.Render(d.sample(text))
 		if err != nil {
 			if where := new(renderError); (i == 0 || !errors.Is(err, ErrUnfit)) && errors.As(err, &where) {
 				c.complain(where.path, "does not render a sample: %s", where.err)
@@ -34,4 +35,16 @@ func (c *compiler) try(d *Dialect) {
 			return
 		}
 	}
+}
+
+// sample is an input that has the same text everywhere.
+func (d *Dialect) sample(text string) Input {
+	in := Input{
+		ID: data.FirstID(1), Gateway: "sample", Attempt: 1, Now: time.Unix(1_700_000_000, 0),
+		To: text, Title: text, Text: text, Params: make(map[string]string, len(d.params)),
+	}
+	for _, name := range d.params {
+		in.Params[name] = text
+	}
+	return in
 }

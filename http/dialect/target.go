@@ -8,12 +8,15 @@ import (
 	"strings"
 )
 
-// target is a compiled URL: steps to be rendered one after the other. Scheme
-// and host are constant, so that one knows where it leads before it is rendered.
+// target is a compiled URL: steps to be rendered one after the other, and then
+// what of the query may be there or not. Scheme and host are constant, so that
+// one knows where it leads before it is rendered.
 type target struct {
 	secure bool
 	host   string // with the port, if there is one
 	steps  []step
+	asked  bool    // the steps have a query
+	query  []field // more of it
 }
 
 // step is a piece of a URL. One that is a whole path segment is checked when it
@@ -28,22 +31,43 @@ type step struct {
 func (d *Dialect) Endpoint() (secure bool, host string) { return d.target.secure, d.target.host }
 
 // render returns the URL.
-func (t target) render(values []string) (string, error) {
-	if len(t.steps) == 1 && !t.steps[0].segment {
+func (t *target) render(values []string) (string, error) {
+	if len(t.steps) == 1 && !t.steps[0].segment && len(t.query) == 0 {
 		return render(t.steps[0].parts, values)
 	}
 	dst := make([]byte, 0, 256)
+	var err error
 	for i := range t.steps {
 		s, start := &t.steps[i], len(dst)
-		var err error
 		if dst, err = appendParts(dst, s.parts, values); err != nil {
 			return "", err
 		}
 		if s.segment && dotOrEmpty(dst[start:]) {
-			return "", ErrUnfit
+			return "", blame(s.parts)
 		}
 	}
+	asked := t.asked
+	for i := range t.query {
+		f := &t.query[i]
+		if !f.when.in(values) {
+			continue
+		}
+		dst = append(dst, separator(asked)...)
+		dst = append(append(dst, f.name...), '=')
+		if dst, err = appendParts(dst, f.value, values); err != nil {
+			return "", err
+		}
+		asked = true
+	}
 	return string(dst), nil
+}
+
+// separator is what stands before a field of the query.
+func separator(asked bool) string {
+	if asked {
+		return "&"
+	}
+	return "?"
 }
 
 func dotOrEmpty(segment []byte) bool {
@@ -53,17 +77,21 @@ func dotOrEmpty(segment []byte) bool {
 const wantHost = "must begin with http:// or https:// and a constant host"
 
 // target compiles the URL. A user and password in it become the value of an
-// Authorization header, so that the URL has them nowhere.
+// Authorization header, so that the URL has them nowhere. Up to the host settings
+// stand as they are, for they may be a whole address; behind it they are encoded.
 func (c *compiler) target(source string) (t target, authorization string) {
 	parts := c.template("url", source)
-	if len(parts) == 0 || parts[0].value != constant {
-		c.complain("url", wantHost)
-		return target{}, ""
+	var front strings.Builder
+	last := 0 // the part that the host ends in
+	for ; last < len(parts) && parts[last].op == opText; last++ {
+		if front.WriteString(parts[last].text); authorityEnd(front.String()) >= 0 {
+			break
+		}
 	}
-	scheme, rest, found := strings.Cut(parts[0].text, "://")
+	scheme, rest, found := strings.Cut(front.String(), "://")
 	scheme = strings.ToLower(scheme)
 	end := strings.IndexAny(rest, "/?#")
-	if !found || scheme != "http" && scheme != "https" || end < 0 && len(parts) > 1 {
+	if !found || scheme != "http" && scheme != "https" || end < 0 && last < len(parts) {
 		c.complain("url", wantHost)
 		return target{}, ""
 	}
@@ -79,17 +107,50 @@ func (c *compiler) target(source string) (t target, authorization string) {
 		c.complain("url", "host is not valid: it is a name, an IPv4 address or [an IPv6 address], and a port from 1 to 65535 if any")
 	}
 	w := walker{c: c}
-	w.add(part{text: scheme + "://" + host, value: constant})
+	w.add(part{text: scheme + "://" + host})
 	if end == len(rest) || rest[end] != '/' {
-		w.add(part{text: "/", value: constant})
+		w.add(part{text: "/"})
 	}
-	w.walk(add(nil, rest[end:]))
-	w.walk(parts[1:])
+	w.walkText(rest[end:])
+	w.walk(parts[min(last+1, len(parts)):])
 	w.endSegment()
-	for i := range w.steps {
-		w.steps[i].parts = merge(w.steps[i].parts)
+	return target{secure: scheme == "https", host: host, steps: w.merged(), asked: w.query}, authorization
+}
+
+// authorityEnd returns where the host and its port end, -1 for not yet.
+func authorityEnd(address string) int {
+	scheme, rest, found := strings.Cut(address, "://")
+	if end := strings.IndexAny(rest, "/?#"); found && end >= 0 {
+		return len(scheme) + len("://") + end
 	}
-	return target{secure: scheme == "https", host: host, steps: w.steps}, authorization
+	return -1
+}
+
+// query adds declared fields to the query of the URL.
+func (c *compiler) query(t *target, declared map[string]string) {
+	c.bound("query", len(declared), maxSettings)
+	w := walker{c: c, steps: t.steps}
+	for _, name := range sortedKeys(declared) {
+		path := "query." + name
+		c.constantName(path, name)
+		if name == "" {
+			c.complain(path, "has no name")
+		}
+		escaped := string(appendEscaped(nil, name, 0))
+		value, when := c.leaf(path, declared[name], inQuery)
+		switch when {
+		case always:
+			w.add(part{text: separator(t.asked) + escaped + "="})
+			for _, p := range value {
+				w.add(p)
+			}
+			t.asked = true
+		case never:
+		default:
+			t.query = append(t.query, field{escaped, value, when})
+		}
+	}
+	t.steps = w.merged()
 }
 
 // basic turns user:password into the value of an Authorization header.
@@ -134,6 +195,7 @@ type walker struct {
 	c       *compiler
 	steps   []step
 	segment []part // the path segment under way
+	settled bool   // and it has a setting in it
 	query   bool   // the path is over
 	value   bool   // in the query, a name is over
 }
@@ -147,34 +209,46 @@ func (w *walker) add(p part) {
 	s.parts = append(s.parts, p)
 }
 
-// endSegment ends the path segment under way. One without values is constant
-// and the operator's word.
-func (w *walker) endSegment() {
-	varies := false
-	for _, p := range w.segment {
-		varies = varies || p.value != constant
+// merged returns the steps with as few parts as they need.
+func (w *walker) merged() []step {
+	for i := range w.steps {
+		w.steps[i].parts = merge(w.steps[i].parts)
 	}
-	if varies {
+	return w.steps
+}
+
+// endSegment ends the path segment under way. One that is written out is the
+// operator's word.
+func (w *walker) endSegment() {
+	if varies(w.segment) {
 		w.steps = append(w.steps, step{parts: w.segment, segment: true})
 	} else {
+		var text []byte
 		for _, p := range w.segment {
 			w.add(p)
+			text = append(text, p.text...)
+		}
+		if w.settled && dotOrEmpty(text) {
+			w.c.complain("url", "has a path segment that a setting leaves empty or makes dots of")
 		}
 	}
-	w.segment = nil
+	w.segment, w.settled = nil, false
 }
 
 func (w *walker) walk(parts []part) {
 	for _, p := range parts {
 		switch {
-		case p.value == constant:
+		case p.op == opText && !p.pending:
 			w.walkText(p.text)
-		case !w.query:
-			w.segment = append(w.segment, part{value: p.value, place: inPath})
-		case w.value:
-			w.add(part{value: p.value, place: inQuery})
-		default:
+		case w.query && !w.value:
 			w.c.complain("url", "names in the query must be constant")
+		case w.query:
+			for _, p := range w.c.put("url", inQuery, []part{p}) {
+				w.add(p)
+			}
+		default:
+			w.segment = append(w.segment, w.c.put("url", inPath, []part{p})...)
+			w.settled = w.settled || p.pending
 		}
 	}
 }
@@ -202,7 +276,7 @@ func (w *walker) walkText(text string) {
 			i += 2
 		case !w.query && (b == '/' || b == '?'):
 			w.endSegment()
-			w.add(part{text: string(b), value: constant})
+			w.add(part{text: string(b)})
 			w.query = b == '?'
 		case unreserved(b) || strings.IndexByte("!$&'()*+,;=:@/?", b) >= 0:
 			w.value = w.query && b != '&' && (w.value || b == '=')
@@ -215,7 +289,7 @@ func (w *walker) walkText(text string) {
 
 func (w *walker) emit(encoded []byte) {
 	if w.query {
-		w.add(part{text: string(encoded), value: constant})
+		w.add(part{text: string(encoded)})
 		return
 	}
 	w.segment = add(w.segment, string(encoded))

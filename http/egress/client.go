@@ -79,7 +79,9 @@ func (c *Client) Close() { c.idle.close() }
 // the answer judged. It returns within timeout. When ctx ends first nobody
 // knows what the gateway has, and the outcome says so.
 func (c *Client) Deliver(ctx context.Context, d *dialect.Dialect, m data.Message, number int, timeout time.Duration) data.Result {
-	r, err := d.Render(dialect.Input{ID: m.ID, Gateway: m.Gateway, Text: m.Text, Attempt: number})
+	r, err := d.Render(dialect.Input{
+		ID: m.ID, Gateway: m.Gateway, Text: m.Text, AcceptedAt: m.AcceptedAt, Attempt: number, Now: time.Now(),
+	})
 	if err != nil {
 		// The same message never renders to anything else.
 		return data.Result{Outcome: data.OutcomePermanent, Cause: data.CauseRendering}
