@@ -15,9 +15,10 @@ type Dialect struct {
 	headers   []field
 	kind      Kind
 	body      []part
-	uses      int   // how often the body has the message in it
-	fixed     int   // bytes of the body that are constant
-	permanent []int // statuses
+	uses      int          // how often the body has the message in it
+	fixed     int          // bytes of the body that are constant
+	auth      *credentials // nil when nothing is made of each request
+	permanent []int        // statuses
 	about     Description
 
 	used   [nameCount]bool // which values the templates have in them
@@ -34,16 +35,19 @@ type field struct {
 // Compile checks a declaration and makes a dialect of it. The error joins a
 // [Complaint] for each mistake. Nothing of the declaration is kept.
 func Compile(declaration Declaration) (*Dialect, error) {
-	c := &compiler{settings: declaration.Settings}
+	c := &compiler{settings: declaration.Settings, taken: make(map[string]string)}
 	c.checkSettings()
 	d := &Dialect{about: declaration.Describe()}
 	d.method = c.method(declaration.Method)
 	d.kind = Kind(d.about.Body)
-	var authorization string
-	d.target, authorization = c.target(declaration.URL)
+	d.auth = c.auth(declaration.Auth)
+	d.target = c.target(declaration.URL)
 	c.query(&d.target, declaration.Query)
 	d.body = c.body(declaration.Body, d.method)
-	d.headers = c.headers(declaration.Headers, authorization, d.kind)
+	d.headers = c.headers(declaration.Headers, d.kind)
+	if c.signs && !c.used[nameSignature] {
+		c.complain("auth.signature", "is used nowhere: there is no {{signature}} in query, headers or body")
+	}
 	d.permanent = c.permanent(declaration.Permanent)
 	for _, p := range d.body {
 		d.fixed += len(p.text)
@@ -65,7 +69,10 @@ func Compile(declaration Declaration) (*Dialect, error) {
 // templates use.
 type compiler struct {
 	settings   map[string]Setting
-	signs      bool // there is a signature to name
+	signs      bool              // there is a signature to name
+	taken      map[string]string // headers that are set already, and by what
+	extra      []field           // such headers, as far as they are constant
+	asks       []field           // what auth adds to the query
 	complaints []error
 	nodes      int // of the body's tree, so far
 	used       [nameCount]bool

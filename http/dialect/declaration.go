@@ -9,8 +9,9 @@ type Declaration struct {
 	URLSecret bool               // the URL is a secret: of it only scheme and host may be shown
 	Query     map[string]string  // names are constant, values are templates; follows the query of URL
 	Headers   map[string]string  // names are constant, values are templates
-	Body      Body               // none of its fields set means {"message": "{{message}}"}, and for GET no body
-	Permanent []int              // statuses, 300 to 599, after which no attempt would go better
+	Auth      Auth
+	Body      Body  // none of its fields set means {"message": "{{message}}"}, and for GET no body
+	Permanent []int // statuses, 300 to 599, after which no attempt would go better
 }
 
 // Body is the body of a request: at most one of its fields is set.

@@ -20,6 +20,7 @@
 //	timestamp      the time of the attempt, in seconds since 1970
 //	timestamp_ms   and in milliseconds
 //	time           and as 2006-01-02T15:04:05Z
+//	signature      what auth.signature makes of others
 //	settings.NAME  a constant of the operator's
 //
 // A value is put in as it is and never read as a template, and so is a setting.
@@ -43,4 +44,10 @@
 //
 // A leaf of a JSON or form body, a header or a field of the declared query that
 // is nothing but {{?name}} is left out, with its name, when the value is empty.
+//
+// # Signatures
+//
+// What depends on the time of the attempt or on the body is made anew for each
+// attempt: {{signature}}, the HMAC of the body, and the headers of Standard
+// Webhooks. All else of [Auth] is constant.
 package dialect

@@ -20,7 +20,7 @@ var reserved = []string{
 }
 
 // headers compiles the declared headers and adds what they leave open.
-func (c *compiler) headers(declared map[string]string, authorization string, kind Kind) []field {
+func (c *compiler) headers(declared map[string]string, kind Kind) []field {
 	c.bound("headers", len(declared), maxSettings)
 	var hs []field
 	has := func(name string) bool {
@@ -29,11 +29,10 @@ func (c *compiler) headers(declared map[string]string, authorization string, kin
 	for _, key := range sortedKeys(declared) {
 		path, name := "headers."+key, textproto.CanonicalMIMEHeaderKey(key)
 		c.headerName(path, key)
-		switch {
-		case has(name):
+		if by := c.taken[name]; by != "" {
+			c.complain(path, "is given twice, %s", by)
+		} else if has(name) {
 			c.complain(path, "is given twice")
-		case name == "Authorization" && authorization != "":
-			c.complain(path, "is given twice, the URL has a user and password")
 		}
 		value, when := c.leaf(path, declared[key], inHeader)
 		if padded(declared[key]) || len(value) == 1 && value[0].op == opText && padded(value[0].text) {
@@ -41,10 +40,8 @@ func (c *compiler) headers(declared map[string]string, authorization string, kin
 		}
 		hs = append(hs, field{name, value, when})
 	}
-	if authorization != "" {
-		hs = append(hs, field{"Authorization", add(nil, authorization), always})
-	}
-	if kind != KindNone && !has("Content-Type") {
+	hs = append(hs, c.extra...)
+	if kind != KindNone && !has("Content-Type") && c.taken["Content-Type"] == "" {
 		hs = append(hs, field{"Content-Type", add(nil, contentType(kind)), always})
 	}
 	return hs

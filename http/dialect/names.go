@@ -48,7 +48,7 @@ const (
 // everything is the scope of most templates.
 func (c *compiler) everything(name string) (p part, mistake, hint string) {
 	if name == names[nameSignature] && !c.signs {
-		return part{}, "a signature", "which auth.signature does not declare"
+		return part{}, "no signature", "it is made by auth.signature, and not of itself"
 	}
 	if value := slices.Index(names[:], name); value >= 0 {
 		c.used[value] = true
@@ -133,6 +133,13 @@ func (d *Dialect) fill(values []string, in *Input) ([]string, error) {
 		if !utf8.ValidString(v) {
 			return nil, &renderError{d.nameOf(i), &misfit{i, ErrUnfit}}
 		}
+	}
+	if d.used[nameSignature] {
+		signature, err := d.auth.signing.sign(values)
+		if err != nil {
+			return nil, &renderError{"auth.signature", err}
+		}
+		values[nameSignature] = signature
 	}
 	return values, nil
 }

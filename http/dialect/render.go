@@ -32,15 +32,28 @@ type Request struct {
 type HeaderField struct{ Name, Value string }
 
 // Render makes the request for one attempt. It is complete but for what the
-// sender says of itself. The error is [ErrUnfit] or [ErrTooLong], names the
-// place, and quotes no value.
+// sender says of itself and, if [Dialect.Later] says so, its Authorization. The
+// error is [ErrUnfit] or [ErrTooLong], names the place, and quotes no value.
 func (d *Dialect) Render(in Input) (Request, error) {
+	r, err := d.compose(&in)
+	if err == nil && d.auth != nil {
+		d.auth.seal(&r, &in)
+	}
+	return r, err
+}
+
+// compose makes a request without what is made of all of it.
+func (d *Dialect) compose(in *Input) (Request, error) {
 	var fixed [nameCount + 4]string
-	values, err := d.fill(fixed[:0], &in)
+	values, err := d.fill(fixed[:0], in)
 	if err != nil {
 		return Request{}, err
 	}
-	r := Request{Method: d.method, Header: make([]HeaderField, 0, len(d.headers)+3)}
+	own := 2
+	if d.auth != nil {
+		own += 3
+	}
+	r := Request{Method: d.method, Header: make([]HeaderField, 0, len(d.headers)+own)}
 	if r.URL, err = d.target.render(values); err != nil {
 		return Request{}, &renderError{"url", err}
 	}

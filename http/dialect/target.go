@@ -1,7 +1,6 @@
 package dialect
 
 import (
-	"encoding/base64"
 	"net/netip"
 	"net/url"
 	"strconv"
@@ -76,10 +75,10 @@ func dotOrEmpty(segment []byte) bool {
 
 const wantHost = "must begin with http:// or https:// and a constant host"
 
-// target compiles the URL. A user and password in it become the value of an
+// target compiles the URL. A user and password in it become an
 // Authorization header, so that the URL has them nowhere. Up to the host settings
 // stand as they are, for they may be a whole address; behind it they are encoded.
-func (c *compiler) target(source string) (t target, authorization string) {
+func (c *compiler) target(source string) target {
 	parts := c.template("url", source)
 	var front strings.Builder
 	last := 0 // the part that the host ends in
@@ -93,14 +92,14 @@ func (c *compiler) target(source string) (t target, authorization string) {
 	end := strings.IndexAny(rest, "/?#")
 	if !found || scheme != "http" && scheme != "https" || end < 0 && last < len(parts) {
 		c.complain("url", wantHost)
-		return target{}, ""
+		return target{}
 	}
 	if end < 0 {
 		end = len(rest)
 	}
 	host := rest[:end]
 	if at := strings.LastIndexByte(host, '@'); at >= 0 {
-		authorization = c.basic(host[:at])
+		c.user(host[:at])
 		host = host[at+1:]
 	}
 	if !validHost(host) {
@@ -114,7 +113,7 @@ func (c *compiler) target(source string) (t target, authorization string) {
 	w.walkText(rest[end:])
 	w.walk(parts[min(last+1, len(parts)):])
 	w.endSegment()
-	return target{secure: scheme == "https", host: host, steps: w.merged(), asked: w.query}, authorization
+	return target{secure: scheme == "https", host: host, steps: w.merged(), asked: w.query}
 }
 
 // authorityEnd returns where the host and its port end, -1 for not yet.
@@ -140,29 +139,34 @@ func (c *compiler) query(t *target, declared map[string]string) {
 		value, when := c.leaf(path, declared[name], inQuery)
 		switch when {
 		case always:
-			w.add(part{text: separator(t.asked) + escaped + "="})
-			for _, p := range value {
-				w.add(p)
-			}
-			t.asked = true
+			w.ask(t, escaped, value)
 		case never:
 		default:
 			t.query = append(t.query, field{escaped, value, when})
 		}
 	}
+	for _, f := range c.asks {
+		if _, twice := declared[f.name]; twice {
+			c.complain("query."+f.name, "is given twice, %s", byAuth)
+		}
+		w.ask(t, string(appendEscaped(nil, f.name, 0)), f.value)
+	}
 	t.steps = w.merged()
 }
 
-// basic turns user:password into the value of an Authorization header.
-func (c *compiler) basic(userinfo string) string {
+// user turns user:password into an Authorization header.
+func (c *compiler) user(userinfo string) {
 	user, password, _ := strings.Cut(userinfo, ":")
 	user, err1 := url.PathUnescape(user)
 	password, err2 := url.PathUnescape(password)
 	if err1 != nil || err2 != nil || strings.Contains(user, ":") {
 		c.complain("url", "user and password are not valid")
-		return ""
 	}
-	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
+	if c.taken["Authorization"] != "" {
+		c.complain("auth", "is given twice, the URL has a user and password")
+	}
+	c.taken["Authorization"] = "the URL has a user and password"
+	c.extra = append(c.extra, c.authorization(user, password))
 }
 
 func validHost(host string) bool {
@@ -207,6 +211,15 @@ func (w *walker) add(p part) {
 	}
 	s := &w.steps[len(w.steps)-1]
 	s.parts = append(s.parts, p)
+}
+
+// ask adds a field of the query.
+func (w *walker) ask(t *target, name string, value []part) {
+	w.add(part{text: separator(t.asked) + name + "="})
+	for _, p := range value {
+		w.add(p)
+	}
+	t.asked = true
 }
 
 // merged returns the steps with as few parts as they need.

@@ -1,0 +1,54 @@
+package dialect
+
+import (
+	"encoding/base64"
+	"strings"
+)
+
+// StandardWebhooks signs requests as https://www.standardwebhooks.com has it,
+// version 1 of its symmetric signatures. While a secret is changed both sign,
+// so that the receiver can change it at any time.
+type StandardWebhooks struct {
+	Secret   string // whsec_ and 24 to 64 bytes in base64
+	Previous string // the secret before, of the same form; "" means none
+}
+
+const (
+	headerWebhookID        = "Webhook-Id"
+	headerWebhookTimestamp = "Webhook-Timestamp"
+	headerWebhookSignature = "Webhook-Signature"
+
+	webhookSecretPrefix = "whsec_"
+)
+
+// webhookKeys compiles the secrets and keeps the headers free.
+func (c *compiler) webhookKeys(w StandardWebhooks) [][]byte {
+	const path = "auth.standard_webhooks"
+	keys := [][]byte{c.webhookKey(path+".secret", w.Secret)}
+	if w.Previous != "" {
+		keys = append(keys, c.webhookKey(path+".previous", w.Previous))
+	}
+	for _, name := range []string{headerWebhookID, headerWebhookTimestamp, headerWebhookSignature} {
+		c.taken[name] = byAuth
+	}
+	return keys
+}
+
+func (c *compiler) webhookKey(path, source string) []byte {
+	secret := c.secret(path, source)
+	encoded, found := strings.CutPrefix(secret, webhookSecretPrefix)
+	key, err := base64.StdEncoding.DecodeString(encoded)
+	if secret != "" && (!found || err != nil || len(key) < 24 || len(key) > 64) {
+		c.complain(path, "must be whsec_ and 24 to 64 bytes in base64")
+	}
+	return key
+}
+
+// webhookSignature is the list of signatures of a request, one for each key.
+func webhookSignature(keys [][]byte, id, timestamp string, body []byte) string {
+	signatures := make([]string, len(keys))
+	for i, key := range keys {
+		signatures[i] = "v1," + mac{SHA256, Base64}.sign(key, []byte(id+"."+timestamp+"."), body)
+	}
+	return strings.Join(signatures, " ")
+}
