@@ -111,7 +111,7 @@ func (c *compiler) secret(path, source string) string {
 
 func (c *compiler) authHeader(name, scheme, path, source string) {
 	value := c.secret(path, source)
-	if _, err := inHeader.append(nil, value); err != nil || padded(value) {
+	if _, err := inHeader.append(nil, value, nil); err != nil || padded(value) {
 		c.complain(path, "has a control character, or a space at an end")
 	}
 	c.taken[name] = byAuth

@@ -21,13 +21,16 @@ func (c *compiler) body(b Body, method string) []part {
 		c.complain("body", "a GET request has none")
 	}
 	if b.given() > 1 {
-		c.complain("body", "is more than one of json, form, text and none")
+		c.complain("body", "is more than one of json, form, xml, text and none")
 	}
+	c.charset = c.findCharset(b.Charset, kind)
 	switch kind {
 	case KindForm:
 		return merge(c.form(b.Form))
+	case KindXML:
+		return merge(c.xml(b.XML))
 	case KindText:
-		parts, when := c.leaf("body.text", *b.Text, asText)
+		parts, when := c.leaf("body.text", *b.Text, inText)
 		c.whole("body.text", when)
 		return parts
 	case KindJSON:
@@ -56,7 +59,11 @@ func (c *compiler) form(form map[string]string) []part {
 		path := "body.form." + name
 		c.constantName(path, name)
 		value, when := c.leaf(path, form[name], inForm)
-		fields.add(slices.Concat([]part{{text: string(appendEscaped(nil, name, '+')) + "="}}, value), when)
+		escaped, err := inForm.append(nil, name, c.charset)
+		if err != nil {
+			c.complain(path, "name %s", inForm.wants())
+		}
+		fields.add(slices.Concat([]part{{text: string(escaped) + "="}}, value), when)
 	}
 	return fields.parts
 }

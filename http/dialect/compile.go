@@ -15,6 +15,7 @@ type Dialect struct {
 	headers   []field
 	kind      Kind
 	body      []part
+	charset   *charset     // of the body
 	uses      int          // how often the body has the message in it
 	fixed     int          // bytes of the body that are constant
 	auth      *credentials // nil when nothing is made of each request
@@ -44,6 +45,7 @@ func Compile(declaration Declaration) (*Dialect, error) {
 	d.target = c.target(declaration.URL)
 	c.query(&d.target, declaration.Query)
 	d.body = c.body(declaration.Body, d.method)
+	d.charset = c.charset
 	d.headers = c.headers(declaration.Headers, d.kind)
 	if c.signs && !c.used[nameSignature] {
 		c.complain("auth.signature", "is used nowhere: there is no {{signature}} in query, headers or body")
@@ -74,7 +76,8 @@ type compiler struct {
 	extra      []field           // such headers, as far as they are constant
 	asks       []field           // what auth adds to the query
 	complaints []error
-	nodes      int // of the body's tree, so far
+	charset    *charset // of the body
+	nodes      int      // of the body's tree, so far
 	used       [nameCount]bool
 	params     []string
 }

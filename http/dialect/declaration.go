@@ -14,12 +14,16 @@ type Declaration struct {
 	Permanent []int // statuses, 300 to 599, after which no attempt would go better
 }
 
-// Body is the body of a request: at most one of its fields is set.
+// Body is the body of a request: at most one of its fields is set, beside the
+// charset.
 type Body struct {
 	JSON any               // a tree of map[string]any, []any and scalars; its strings are templates
 	Form map[string]string // names are constant, values are templates
+	XML  any               // a tree of map[string]any, []any and scalars with one root; its strings are templates
 	Text *string           // a template
 	None bool              // there is no body
+
+	Charset string // of Form, XML and Text, by any of its names; "" means UTF-8
 }
 
 // Kind says what a body is made as.
@@ -30,6 +34,7 @@ const (
 	KindNone Kind = "none"
 	KindJSON Kind = "json"
 	KindForm Kind = "form"
+	KindXML  Kind = "xml"
 	KindText Kind = "text"
 )
 
@@ -42,6 +47,8 @@ func (b Body) kind(method string) Kind {
 		return KindJSON
 	case b.Form != nil:
 		return KindForm
+	case b.XML != nil:
+		return KindXML
 	case b.Text != nil:
 		return KindText
 	case method == "GET":
@@ -53,7 +60,7 @@ func (b Body) kind(method string) Kind {
 // given counts the fields that are set.
 func (b Body) given() int {
 	n := 0
-	for _, set := range []bool{b.JSON != nil, b.Form != nil, b.Text != nil, b.None} {
+	for _, set := range []bool{b.JSON != nil, b.Form != nil, b.XML != nil, b.Text != nil, b.None} {
 		if set {
 			n++
 		}

@@ -34,16 +34,21 @@
 //	query value      percent-encoded
 //	header value     as it is; control characters and spaces at the ends would
 //	                 not arrive and are refused
+//	XML              as text or as the value of an attribute; characters that XML 1.0
+//	                 does not have are refused
 //	text body        as it is
 //
-// What is refused is refused when rendering, with [ErrUnfit], and never sent.
+// Forms, XML and text may be in another charset than UTF-8; what it lacks, or
+// would bring back as something else, is refused. What is refused is refused when
+// rendering, with [ErrUnfit], and never sent.
 //
 // Settings are put in and encoded when the declaration is compiled. In a URL,
 // up to the end of its host, they stand as they are: there they are an address,
 // or the beginning of one, and what comes out must have a host that is valid.
 //
-// A leaf of a JSON or form body, a header or a field of the declared query that
-// is nothing but {{?name}} is left out, with its name, when the value is empty.
+// A leaf of a JSON, form or XML body, a header or a field of the declared query
+// that is nothing but {{?name}} is left out, with its name, when the value is
+// empty.
 //
 // # Signatures
 //

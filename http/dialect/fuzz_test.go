@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -16,11 +17,12 @@ import (
 // plain renders a source the way it reads, without any encoding.
 func plain(t *testing.T, source string, in dialect.Input) string {
 	t.Helper()
-	tmpl, err := dialect.CompileTemplate(source, "message", "id", "attempt", "gateway")
+	tmpl, err := dialect.CompileTemplate(source, "message", "to", "title", "id", "attempt", "gateway", "timestamp", "timestamp_ms", "time")
 	if err != nil {
-		t.Fatalf("CompileTemplate(%q) = %v", source, err)
+		t.Skipf("CompileTemplate(%q) = %v", source, err) // params.NAME and uuid
 	}
-	s, err := tmpl.Render(in.Text, in.ID.String(), strconv.Itoa(in.Attempt), in.Gateway)
+	s, err := tmpl.Render(in.Text, in.To, in.Title, in.ID.String(), strconv.Itoa(in.Attempt), in.Gateway,
+		strconv.FormatInt(in.Now.Unix(), 10), strconv.FormatInt(in.Now.UnixMilli(), 10), in.Now.UTC().Format(time.RFC3339))
 	if err != nil {
 		t.Fatalf("Render(%q) = %v", source, err)
 	}
@@ -78,6 +80,77 @@ func FuzzForm(f *testing.F) {
 		got, err := url.ParseQuery(string(r.Body))
 		if want := plain(t, source, in); err != nil || len(got) != 2 || got.Get("a & b") != want || got.Get("m") != text {
 			t.Errorf("body %q reads %q, %v; want %q, %q", r.Body, got, err, want, text)
+		}
+	})
+}
+
+// FuzzXML: what was rendered reads back to the same leaves, in any charset, or
+// is not sent.
+func FuzzXML(f *testing.F) {
+	for _, charset := range []string{"", "windows-1251", "iso-8859-1", "shift_jis", "gb18030", "euc-kr"} {
+		for _, text := range []string{"", "test", `<a b="c">&amp;`, "a\r\nb\t", "\x00", "👍", "]]>", "¥~\\", "привет", "日本", "\ufffe", "\u0085"} {
+			f.Add("<{{message}}|{{title}}>", text, charset)
+		}
+	}
+	f.Fuzz(func(t *testing.T, source, text, charset string) {
+		tree := map[string]any{"r": map[string]any{"@a": source, "#text": source, "b": []any{"{{message}}", "{{?title}}"}}}
+		d, err := dialect.Compile(dialect.Declaration{URL: someURL, Body: dialect.Body{XML: tree, Charset: charset}})
+		if err != nil {
+			return
+		}
+		in := input(text)
+		in.Title = text
+		r, err := d.Render(in)
+		if err != nil {
+			if !errors.Is(err, dialect.ErrUnfit) {
+				t.Errorf("Render(%q) = %v; want %v", text, err, dialect.ErrUnfit)
+			}
+			return
+		}
+		want, root := plain(t, source, in), read(t, r.Body)
+		if root.Text != want || len(root.Attributes) != 1 || root.Attributes[0].Value != want {
+			t.Errorf("body %q reads %q; want %q", r.Body, root, want)
+		}
+		elements := 2
+		if text == "" {
+			elements = 1
+		}
+		if len(root.Elements) != elements || root.Elements[0].Text != text || root.Elements[elements-1].Text != text {
+			t.Errorf("body %q reads %q; want %q", r.Body, root.Elements, text)
+		}
+	})
+}
+
+// FuzzCharset: a form in another charset reads back to the same values.
+func FuzzCharset(f *testing.F) {
+	for _, charset := range []string{"", "windows-1251", "iso-8859-1", "shift_jis", "gbk", "big5", "euc-jp", "koi8-u"} {
+		for _, text := range []string{"", "test", "a&b=c %41+", "\x00\r\n", "👍", "¥~\\‾", "привет", "日本", "é€"} {
+			f.Add(text, charset)
+		}
+	}
+	f.Fuzz(func(t *testing.T, text, charset string) {
+		form := map[string]string{"m": "{{message}}", "n": "<{{message}}>"}
+		d, err := dialect.Compile(dialect.Declaration{URL: someURL, Body: dialect.Body{Form: form, Charset: charset}})
+		if err != nil {
+			return
+		}
+		r, err := d.Render(input(text))
+		if err != nil {
+			if !errors.Is(err, dialect.ErrUnfit) {
+				t.Errorf("Render(%q) = %v; want %v", text, err, dialect.ErrUnfit)
+			}
+			return
+		}
+		got, err := url.ParseQuery(string(r.Body))
+		if err != nil || len(got) != 2 {
+			t.Fatalf("body %q reads %q, %v", r.Body, got, err)
+		}
+		m, n := got.Get("m"), got.Get("n")
+		if charset != "" {
+			m, n = decode(t, charset, m), decode(t, charset, n)
+		}
+		if m != text || n != "<"+text+">" {
+			t.Errorf("body %q in %s reads %q, %q; want %q", r.Body, charset, m, n, text)
 		}
 	})
 }

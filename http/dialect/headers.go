@@ -42,7 +42,7 @@ func (c *compiler) headers(declared map[string]string, kind Kind) []field {
 	}
 	hs = append(hs, c.extra...)
 	if kind != KindNone && !has("Content-Type") && c.taken["Content-Type"] == "" {
-		hs = append(hs, field{"Content-Type", add(nil, contentType(kind)), always})
+		hs = append(hs, field{"Content-Type", add(nil, contentType(kind, c.charset)), always})
 	}
 	return hs
 }
@@ -58,12 +58,17 @@ func (c *compiler) headerName(path, key string) {
 	}
 }
 
-func contentType(kind Kind) string {
+func contentType(kind Kind, in *charset) string {
 	switch kind {
 	case KindForm:
-		return "application/x-www-form-urlencoded"
+		if in == nil {
+			return "application/x-www-form-urlencoded"
+		}
+		return "application/x-www-form-urlencoded; charset=" + in.name()
+	case KindXML:
+		return "application/xml; charset=" + in.name()
 	case KindText:
-		return "text/plain; charset=utf-8"
+		return "text/plain; charset=" + in.name()
 	case KindJSON, KindNone:
 	}
 	return "application/json"

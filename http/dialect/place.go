@@ -10,21 +10,40 @@ import (
 type place uint8
 
 const (
-	asText place = iota
+	asText place = iota // not in a body, or in one of UTF-8
+	inText
 	inJSON
 	inForm
+	inXML
+	inXMLAttribute
 	inPath
 	inQuery
 	inHeader
 )
 
-// append encodes v for the place. The error is [ErrUnfit].
-func (p place) append(dst []byte, v string) ([]byte, error) {
+// append encodes v for the place, in a body that has one in the charset. The
+// error is [ErrUnfit].
+func (p place) append(dst []byte, v string, in *charset) ([]byte, error) {
 	switch p {
 	case inJSON:
 		return appendJSON(dst, v), nil
+	case inText:
+		return in.append(dst, v)
 	case inForm:
-		return appendEscaped(dst, v, '+'), nil
+		if in == nil || in.coding == nil {
+			return appendEscaped(dst, v, '+'), nil
+		}
+		encoded, err := in.append(nil, v)
+		return appendEscaped(dst, string(encoded), '+'), err
+	case inXML, inXMLAttribute:
+		if in == nil || in.coding == nil {
+			return appendXML(dst, v, p == inXMLAttribute)
+		}
+		escaped, err := appendXML(nil, v, p == inXMLAttribute)
+		if err != nil {
+			return nil, err
+		}
+		return in.append(dst, string(escaped))
 	case inPath, inQuery:
 		// A plus sign for a space is understood in forms only; %20 is everywhere.
 		return appendEscaped(dst, v, 0), nil
@@ -39,10 +58,14 @@ func (p place) append(dst []byte, v string) ([]byte, error) {
 
 // wants says of a constant that append refused what is wrong with it.
 func (p place) wants() string {
-	if p == inHeader {
+	switch p {
+	case inHeader:
 		return "has a control character"
+	case inXML, inXMLAttribute:
+		return "has a character that XML cannot have, or that is not in the charset"
+	default:
+		return "has a character that is not in the charset"
 	}
-	return ErrUnfit.Error()
 }
 
 const hexDigits = "0123456789ABCDEF"

@@ -81,7 +81,7 @@ func (d *Dialect) compose(in *Input) (Request, error) {
 	}
 	// A body that needs more than this much at once may grow into it.
 	r.Body = make([]byte, 0, min(d.fixed+d.uses*(len(in.Text)+16), 64<<10))
-	r.Body, err = appendParts(r.Body, d.body, values)
+	r.Body, err = appendParts(r.Body, d.body, values, d.charset)
 	if err == nil && size+len(r.Body) > maxOutput {
 		err = ErrTooLong
 	}

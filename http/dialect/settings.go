@@ -46,7 +46,7 @@ func (c *compiler) put(path string, p place, parts []part) []part {
 			parts[i].place = p
 			continue
 		}
-		text, err := p.append(nil, parts[i].text)
+		text, err := p.append(nil, parts[i].text, c.charset)
 		if err != nil {
 			c.complain(path, "%s", p.wants())
 		}

@@ -109,7 +109,7 @@ type bodyMAC struct {
 func (c *compiler) bodyMAC(h HMAC) *bodyMAC {
 	const path = "auth.hmac"
 	c.headerName(path+".header", h.Header)
-	if _, err := inHeader.append(nil, h.Prefix); err != nil || strings.HasPrefix(h.Prefix, " ") || strings.Contains(h.Prefix, "{{") {
+	if _, err := inHeader.append(nil, h.Prefix, nil); err != nil || strings.HasPrefix(h.Prefix, " ") || strings.Contains(h.Prefix, "{{") {
 		c.complain(path+".prefix", "must be constant, without control characters and a space at its beginning")
 	}
 	b := &bodyMAC{
@@ -144,11 +144,11 @@ func (c *compiler) signing(s Signature) *signing {
 
 // sign returns the signature for one attempt.
 func (s *signing) sign(values []string) (string, error) {
-	key, err := appendParts(nil, s.key, values)
+	key, err := appendParts(nil, s.key, values, nil)
 	if err != nil {
 		return "", err
 	}
-	text, err := appendParts(nil, s.text, values)
+	text, err := appendParts(nil, s.text, values, nil)
 	if err != nil {
 		return "", err
 	}

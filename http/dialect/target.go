@@ -38,7 +38,7 @@ func (t *target) render(values []string) (string, error) {
 	var err error
 	for i := range t.steps {
 		s, start := &t.steps[i], len(dst)
-		if dst, err = appendParts(dst, s.parts, values); err != nil {
+		if dst, err = appendParts(dst, s.parts, values, nil); err != nil {
 			return "", err
 		}
 		if s.segment && dotOrEmpty(dst[start:]) {
@@ -53,7 +53,7 @@ func (t *target) render(values []string) (string, error) {
 		}
 		dst = append(dst, separator(asked)...)
 		dst = append(append(dst, f.name...), '=')
-		if dst, err = appendParts(dst, f.value, values); err != nil {
+		if dst, err = appendParts(dst, f.value, values, nil); err != nil {
 			return "", err
 		}
 		asked = true

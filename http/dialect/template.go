@@ -126,8 +126,9 @@ func varies(parts []part) bool {
 	return slices.ContainsFunc(parts, func(p part) bool { return p.op == opValue })
 }
 
-// appendParts renders parts to the end of dst.
-func appendParts(dst []byte, parts []part, values []string) ([]byte, error) {
+// appendParts renders parts to the end of dst, which is a body in a charset or
+// none.
+func appendParts(dst []byte, parts []part, values []string, in *charset) ([]byte, error) {
 	var err error
 	for i := 0; i < len(parts); i++ {
 		p := &parts[i]
@@ -135,7 +136,7 @@ func appendParts(dst []byte, parts []part, values []string) ([]byte, error) {
 		case opText:
 			dst = append(dst, p.text...)
 		case opValue:
-			if dst, err = p.place.append(dst, values[p.value]); err != nil {
+			if dst, err = p.place.append(dst, values[p.value], in); err != nil {
 				return nil, &misfit{p.value, err}
 			}
 		case opSkip:
@@ -183,7 +184,7 @@ func render(parts []part, values []string) (string, error) {
 	case len(parts) == 1 && parts[0].op == opText:
 		return parts[0].text, nil
 	}
-	b, err := appendParts(nil, parts, values)
+	b, err := appendParts(nil, parts, values, nil)
 	return string(b), err
 }
 
