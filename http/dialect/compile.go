@@ -22,6 +22,9 @@ type Dialect struct {
 	permanent []int        // statuses
 	about     Description
 
+	needs   []int    // values that no message may lack
+	lengths []length // of values
+
 	used   [nameCount]bool // which values the templates have in them
 	params []string        // and which parameters, whose values follow those
 }
@@ -50,6 +53,8 @@ func Compile(declaration Declaration) (*Dialect, error) {
 	if c.signs && !c.used[nameSignature] {
 		c.complain("auth.signature", "is used nowhere: there is no {{signature}} in query, headers or body")
 	}
+	d.needs = c.needs(declaration.Needs)
+	d.lengths = c.lengths(declaration.Length)
 	d.permanent = c.permanent(declaration.Permanent)
 	for _, p := range d.body {
 		d.fixed += len(p.text)

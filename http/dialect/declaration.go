@@ -10,8 +10,10 @@ type Declaration struct {
 	Query     map[string]string  // names are constant, values are templates; follows the query of URL
 	Headers   map[string]string  // names are constant, values are templates
 	Auth      Auth
-	Body      Body  // none of its fields set means {"message": "{{message}}"}, and for GET no body
-	Permanent []int // statuses, 300 to 599, after which no attempt would go better
+	Body      Body     // none of its fields set means {"message": "{{message}}"}, and for GET no body
+	Needs     []string // the fields that no message may lack: message, to, title, params.NAME
+	Length    []Length // how long fields may be; a message is split after the other rules
+	Permanent []int    // statuses, 300 to 599, after which no attempt would go better
 }
 
 // Body is the body of a request: at most one of its fields is set, beside the

@@ -50,6 +50,12 @@
 // that is nothing but {{?name}} is left out, with its name, when the value is
 // empty.
 //
+// # Submitting
+//
+// Whether a message can go to its gateway is known when it is submitted:
+// [Dialect.Check] says which fields are missing, too long or unfit, and
+// [Dialect.Fit] cuts off or splits where the declaration wants that.
+//
 // # Signatures
 //
 // What depends on the time of the attempt or on the body is made anew for each

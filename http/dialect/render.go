@@ -1,6 +1,8 @@
 package dialect
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/postrider/postrider/data"
@@ -65,7 +67,7 @@ func (d *Dialect) compose(in *Input) (Request, error) {
 		}
 		value, err := render(h.value, values)
 		if err == nil && padded(value) {
-			err = blame(h.value)
+			err = blamePadding(h.value, value)
 		}
 		if size += len(value); err == nil && size > maxOutput {
 			err = ErrTooLong
@@ -89,6 +91,17 @@ func (d *Dialect) compose(in *Input) (Request, error) {
 		return Request{}, &renderError{"body", err}
 	}
 	return r, nil
+}
+
+// blamePadding makes ErrUnfit an error about the value among parts that begins
+// or ends what they rendered to with a space.
+func blamePadding(parts []part, rendered string) error {
+	if strings.HasPrefix(rendered, " ") {
+		return blame(parts)
+	}
+	last := slices.Clone(parts)
+	slices.Reverse(last)
+	return blame(last)
 }
 
 // renderError says where in the declaration a value did not fit.
