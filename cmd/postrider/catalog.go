@@ -89,7 +89,9 @@ func declare(g config.ResolvedGateway, base string) dialect.Declaration {
 		d.URL = base + "/" + g.Name
 	}
 	for name, value := range g.Headers {
-		d.Headers[name] = value.Value()
+		if d.Headers[name] = value.Value(); value.Secret() {
+			d.Secrets = append(d.Secrets, name)
+		}
 	}
 	return d
 }

@@ -36,7 +36,7 @@ type credentials struct {
 	later   bool
 	signing *signing
 	hmac    *bodyMAC
-	webhook [][]byte // keys, the newest first
+	webhook *webhook
 }
 
 // given counts the fields that are set.
@@ -85,7 +85,7 @@ func (c *compiler) auth(a Auth) *credentials {
 		s.hmac = c.bodyMAC(*a.HMAC)
 	}
 	if a.StandardWebhooks != nil {
-		s.webhook = c.webhookKeys(*a.StandardWebhooks)
+		s.webhook = c.webhook(*a.StandardWebhooks)
 	}
 	if a.Signature != nil {
 		s.signing = c.signing(*a.Signature)
@@ -115,7 +115,7 @@ func (c *compiler) authHeader(name, scheme, path, source string) {
 		c.complain(path, "has a control character, or a space at an end")
 	}
 	c.taken[name] = byAuth
-	c.extra = append(c.extra, field{name, add(nil, scheme+value), always})
+	c.extra = append(c.extra, field{name, add(nil, scheme+c.shown(value)), always})
 }
 
 func (c *compiler) basicAuth(b Basic) {
@@ -139,7 +139,7 @@ func (c *compiler) basicAuth(b Basic) {
 // authorization is the header for a user and password.
 func (c *compiler) authorization(user, password string) field {
 	token := base64.StdEncoding.EncodeToString([]byte(user + ":" + password))
-	return field{"Authorization", add(nil, "Basic "+token), always}
+	return field{"Authorization", add(nil, "Basic "+c.shown(token)), always}
 }
 
 func (c *compiler) authQuery(q Credential) {
@@ -149,7 +149,7 @@ func (c *compiler) authQuery(q Credential) {
 		c.complain(path, "is empty")
 	}
 	value := c.secret("auth.query.value", q.Value)
-	c.asks = append(c.asks, field{q.Name, add(nil, string(appendEscaped(nil, value, 0))), always})
+	c.asks = append(c.asks, field{q.Name, add(nil, c.shown(string(appendEscaped(nil, value, 0)))), always})
 }
 
 // Later reports whether the sender has to add an Authorization header to what

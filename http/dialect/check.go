@@ -1,6 +1,7 @@
 package dialect
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -80,8 +81,9 @@ func (d *Dialect) Check(m Message) []Fault {
 // with fields cut off or as several, in order. It is for those who accept
 // messages: what it returns without faults can be rendered.
 func (d *Dialect) Fit(m Message) ([]Message, []Fault) {
-	faults := d.missing(m)
-	for _, l := range d.lengths {
+	w := cmp.Or(d.wants, &wants{})
+	faults := d.missing(m, w.needs)
+	for _, l := range w.lengths {
 		v := d.field(m, l.value)
 		if l.over == Split || l.unit.of(v) <= l.limit {
 			continue
@@ -92,7 +94,7 @@ func (d *Dialect) Fit(m Message) ([]Message, []Fault) {
 			faults = append(faults, l.fault(d.pointer(l.value)))
 		}
 	}
-	fitted, fault := d.split(m)
+	fitted, fault := d.split(m, w.lengths)
 	if fault != nil {
 		faults = append(faults, *fault)
 	}
@@ -109,8 +111,8 @@ func (d *Dialect) Fit(m Message) ([]Message, []Fault) {
 }
 
 // split returns the parts of a message, which most often is one.
-func (d *Dialect) split(m Message) (fitted []Message, fault *Fault) {
-	for _, l := range d.lengths {
+func (d *Dialect) split(m Message, lengths []length) (fitted []Message, fault *Fault) {
+	for _, l := range lengths {
 		if l.over != Split || l.unit.of(m.Text) <= l.limit {
 			continue
 		}
@@ -127,8 +129,8 @@ func (d *Dialect) split(m Message) (fitted []Message, fault *Fault) {
 	return []Message{m}, nil
 }
 
-func (d *Dialect) missing(m Message) (faults []Fault) {
-	for _, value := range d.needs {
+func (d *Dialect) missing(m Message, needs []int) (faults []Fault) {
+	for _, value := range needs {
 		if d.field(m, value) == "" {
 			faults = append(faults, Fault{d.pointer(value), FaultRequired, "This gateway needs the field."})
 		}
@@ -148,7 +150,7 @@ func (l length) fault(pointer string) Fault {
 // faults that are known. Each value that does not is replaced by one that does,
 // so that the next one shows.
 func (d *Dialect) unfit(m Message, known []Fault) (faults []Fault) {
-	for range nameCount + len(d.params) {
+	for range nameCount + len(d.params()) {
 		_, err := d.compose(&Input{
 			ID: data.FirstID(1), Gateway: "sample", Attempt: 1, To: m.To, Title: m.Title, Text: m.Text, Params: m.Params,
 		})
@@ -159,7 +161,7 @@ func (d *Dialect) unfit(m Message, known []Fault) (faults []Fault) {
 		fault := Fault{Code: FaultTooLong, Detail: "The request that this makes is too long."}
 		if errors.Is(err, ErrUnfit) {
 			fault = Fault{Code: FaultUnfit, Detail: "This has something that cannot be sent to this gateway, or is empty where that cannot be."}
-			value = nameCount + len(d.params)
+			value = nameCount + len(d.params())
 			if about, ok := errors.AsType[*misfit](err); ok {
 				value = about.value
 			}
@@ -189,7 +191,7 @@ func (d *Dialect) field(m Message, value int) string {
 	case nameTitle:
 		return m.Title
 	}
-	return m.Params[d.params[value-nameCount]]
+	return m.Params[d.params()[value-nameCount]]
 }
 
 // with returns m with another text in one field.
@@ -205,7 +207,7 @@ func (d *Dialect) with(m Message, value int, text string) Message {
 		if m.Params = maps.Clone(m.Params); m.Params == nil {
 			m.Params = make(map[string]string)
 		}
-		m.Params[d.params[value-nameCount]] = text
+		m.Params[d.params()[value-nameCount]] = text
 	}
 	return m
 }
@@ -215,8 +217,8 @@ func (d *Dialect) pointer(value int) string {
 	switch {
 	case value == nameMessage, value == nameTo, value == nameTitle:
 		return "/" + names[value]
-	case value >= nameCount && value < nameCount+len(d.params):
-		return "/params/" + d.params[value-nameCount]
+	case value >= nameCount && value < nameCount+len(d.params()):
+		return "/params/" + d.params()[value-nameCount]
 	}
 	return ""
 }

@@ -1,6 +1,7 @@
 package dialect_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -88,6 +89,28 @@ func TestNeedsComplain(t *testing.T) {
 			t.Errorf("Compile(%s) complains about %q; want %q", name, got, tt.want)
 		}
 	}
+}
+
+func ExampleDialect_Fit() {
+	d, err := dialect.Compile(dialect.Declaration{
+		URL:    "https://sms.example.org/send?to={{to}}",
+		Needs:  []string{"to"},
+		Length: []dialect.Length{{Limit: 20, Over: dialect.Split}},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, faults := d.Fit(dialect.Message{Text: "hello"})
+	fmt.Println(faults)
+	parts, _ := d.Fit(dialect.Message{To: "+4912345", Text: "hello world, how are you?"})
+	for _, m := range parts {
+		fmt.Printf("%q\n", m.Text)
+	}
+	// Output:
+	// [{/to required This gateway needs the field.}]
+	// "(1/2) hello world, "
+	// "(2/2) how are you?"
 }
 
 func BenchmarkFit(b *testing.B) {

@@ -10,23 +10,26 @@ import (
 // Dialect is a compiled [Declaration]. It does not change, so any number of
 // goroutines may use it at once.
 type Dialect struct {
-	method    string
-	target    target
-	headers   []field
-	kind      Kind
-	body      []part
-	charset   *charset     // of the body
-	uses      int          // how often the body has the message in it
-	fixed     int          // bytes of the body that are constant
-	auth      *credentials // nil when nothing is made of each request
-	permanent []int        // statuses
-	about     Description
+	about   Description
+	target  target
+	headers []field
+	body    []part
+	charset *charset     // of the body
+	uses    int32        // how often the body has the message in it
+	fixed   int32        // bytes of the body that are constant, as far as they can be sent
+	used    uint32       // the bits of the values that templates have in them
+	wants   *wants       // nil for nothing
+	auth    *credentials // nil when nothing is made of each request
 
+	permanent []int // statuses
+}
+
+// wants is what a dialect asks of messages beyond a text. It is apart from the
+// dialect because there may be very many that ask nothing.
+type wants struct {
+	params  []string // parameters, whose values follow those that have a name of their own
 	needs   []int    // values that no message may lack
 	lengths []length // of values
-
-	used   [nameCount]bool // which values the templates have in them
-	params []string        // and which parameters, whose values follow those
 }
 
 // field is a header or a field of the query with its value's template.
@@ -39,30 +42,9 @@ type field struct {
 // Compile checks a declaration and makes a dialect of it. The error joins a
 // [Complaint] for each mistake. Nothing of the declaration is kept.
 func Compile(declaration Declaration) (*Dialect, error) {
-	c := &compiler{settings: declaration.Settings, taken: make(map[string]string)}
+	c := newCompiler(declaration)
 	c.checkSettings()
-	d := &Dialect{about: declaration.Describe()}
-	d.method = c.method(declaration.Method)
-	d.kind = Kind(d.about.Body)
-	d.auth = c.auth(declaration.Auth)
-	d.target = c.target(declaration.URL)
-	c.query(&d.target, declaration.Query)
-	d.body = c.body(declaration.Body, d.method)
-	d.charset = c.charset
-	d.headers = c.headers(declaration.Headers, d.kind)
-	if c.signs && !c.used[nameSignature] {
-		c.complain("auth.signature", "is used nowhere: there is no {{signature}} in query, headers or body")
-	}
-	d.needs = c.needs(declaration.Needs)
-	d.lengths = c.lengths(declaration.Length)
-	d.permanent = c.permanent(declaration.Permanent)
-	for _, p := range d.body {
-		d.fixed += len(p.text)
-		if p.op == opValue && p.value == nameMessage {
-			d.uses++
-		}
-	}
-	d.used, d.params = c.used, c.params
+	d := c.dialect(declaration)
 	if len(c.complaints) == 0 {
 		c.try(d)
 	}
@@ -72,19 +54,70 @@ func Compile(declaration Declaration) (*Dialect, error) {
 	return d, nil
 }
 
+// dialect compiles a declaration. Of what there are complaints about nothing
+// may be used.
+func (c *compiler) dialect(declaration Declaration) *Dialect {
+	d := &Dialect{about: declaration.Describe()}
+	c.method(d.about.Method)
+	d.auth = c.auth(declaration.Auth)
+	d.target = c.target(declaration.URL, declaration.URLSecret)
+	c.query(&d.target, declaration.Query)
+	d.body = c.body(declaration.Body, d.about.Method)
+	d.charset = c.charset
+	d.headers = c.headers(declaration.Headers, d.kind())
+	if c.signs && !c.signed {
+		c.complain("auth.signature", "is used nowhere: there is no {{signature}} in query, headers or body")
+	}
+	w := wants{needs: c.needs(declaration.Needs), lengths: c.lengths(declaration.Length)}
+	w.params = c.params
+	if len(w.params)+len(w.needs)+len(w.lengths) > 0 {
+		d.wants = &w
+	}
+	d.permanent = c.permanent(declaration.Permanent)
+	for _, p := range d.body {
+		d.fixed = int32(min(int(d.fixed)+len(p.text), maxOutput))
+		if p.op == opValue && p.value == nameMessage {
+			d.uses++
+		}
+	}
+	d.used = c.used
+	return d
+}
+
+func (d *Dialect) kind() Kind { return Kind(d.about.Body) }
+
+// params returns the parameters that the dialect has a place for.
+func (d *Dialect) params() []string {
+	if d.wants == nil {
+		return nil
+	}
+	return d.wants.params
+}
+
 // compiler gathers the complaints about one declaration, and what of it the
 // templates use.
 type compiler struct {
 	settings   map[string]Setting
+	masked     bool              // secrets are written as ***
+	secrets    map[string]bool   // names of headers and query fields
 	signs      bool              // there is a signature to name
+	signed     bool              // and it was named
 	taken      map[string]string // headers that are set already, and by what
 	extra      []field           // such headers, as far as they are constant
 	asks       []field           // what auth adds to the query
 	complaints []error
 	charset    *charset // of the body
 	nodes      int      // of the body's tree, so far
-	used       [nameCount]bool
+	used       uint32   // bits of values
 	params     []string
+}
+
+func newCompiler(d Declaration) *compiler {
+	c := &compiler{settings: d.Settings, taken: make(map[string]string), secrets: make(map[string]bool)}
+	for _, name := range d.Secrets {
+		c.secrets[name] = true
+	}
+	return c
 }
 
 func (c *compiler) complain(path, format string, args ...any) {
@@ -102,15 +135,12 @@ func (c *compiler) parse(path, source string, names scope) []part {
 	return parts
 }
 
-func (c *compiler) method(method string) string {
+func (c *compiler) method(method string) {
 	switch method {
-	case "":
-		return "POST"
 	case "GET", "POST", "PUT", "PATCH":
 	default:
 		c.complain("method", "must be GET, POST, PUT or PATCH")
 	}
-	return method
 }
 
 func (c *compiler) permanent(statuses []int) []int {

@@ -174,14 +174,38 @@ func TestCompileComplainsOfTooMuchOutput(t *testing.T) {
 
 func TestComplaintsQuoteNoValue(t *testing.T) {
 	const secret = "hunter2"
-	_, err := dialect.Compile(dialect.Declaration{
-		Method:  secret,
-		URL:     "http://me:" + secret + "@/" + secret + "{{" + secret + "}}?{{" + secret,
-		Headers: map[string]string{"X-A": secret + "\n{{" + secret + "}} ", "Host": secret},
-		Body:    dialect.Body{JSON: []any{"{{" + secret + "}}", "{{" + secret}},
-	})
-	if err == nil || strings.Contains(err.Error(), secret) {
-		t.Errorf("Compile() = %v; want complaints without %q", err, secret)
+	bad := secret + "{{" + secret + "}}\x00"
+	settings := map[string]dialect.Setting{"s": {Value: secret + "\n", Secret: true}, "t": {Value: secret + "\xff", Secret: true}}
+	text := bad
+	for name, d := range map[string]dialect.Declaration{
+		"plain": {
+			Method:  secret,
+			URL:     "http://me:" + secret + "@/" + secret + "{{" + secret + "}}?{{" + secret,
+			Headers: map[string]string{"X-A": secret + "\n{{" + secret + "}} ", "Host": secret},
+			Body:    dialect.Body{JSON: []any{"{{" + secret + "}}", "{{" + secret}},
+		},
+		"settings": {
+			URL: "{{settings.s}}{{settings.t}}", Query: map[string]string{"a": bad}, Headers: map[string]string{"X-S": "{{settings.s}}"},
+			Auth: dialect.Auth{Basic: &dialect.Basic{User: "{{settings.s}}:", Password: bad}, Bearer: "{{settings.s}}"},
+			Body: dialect.Body{Form: map[string]string{"a": bad}, Charset: secret},
+		},
+		"auth": {
+			URL: someURL, Needs: []string{secret}, Length: []dialect.Length{{Field: secret, Unit: secret, Over: secret}},
+			Auth: dialect.Auth{
+				Header: &dialect.Credential{Name: "X-H", Value: "{{settings.s}}"}, Query: &dialect.Credential{Name: "q", Value: bad},
+				HMAC:             &dialect.HMAC{Secret: bad, Header: "X-M", Prefix: bad, Algorithm: secret, Encoding: secret},
+				StandardWebhooks: &dialect.StandardWebhooks{Secret: secret, Previous: "{{settings.s}}"},
+				Signature:        &dialect.Signature{Key: bad, Text: bad, Algorithm: secret, Encoding: secret},
+			},
+			Body: dialect.Body{XML: object{"a": object{"@b": bad, "c": "{{settings.s}}\x00"}}},
+		},
+		"text": {URL: someURL, Body: dialect.Body{Text: &text, Charset: "us-ascii"}},
+	} {
+		d.Settings = settings
+		_, err := dialect.Compile(d)
+		if err == nil || strings.Contains(err.Error(), secret) {
+			t.Errorf("Compile(%s) = %v; want complaints without %q", name, err, secret)
+		}
 	}
 }
 

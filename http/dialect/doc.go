@@ -61,4 +61,9 @@
 // What depends on the time of the attempt or on the body is made anew for each
 // attempt: {{signature}}, the HMAC of the body, and the headers of Standard
 // Webhooks. All else of [Auth] is constant.
+//
+// # Secrets
+//
+// Errors and complaints quote no value. [Declaration.Describe] and
+// [Declaration.Preview] are what may be shown of a declaration and of a request.
 package dialect

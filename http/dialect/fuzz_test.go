@@ -224,39 +224,111 @@ func FuzzURL(f *testing.F) {
 	})
 }
 
-// FuzzCompile: no declaration, however strange, does harm; what compiles, renders.
+// FuzzCompile: no declaration, however strange, does harm; what compiles, renders,
+// and can be shown.
 func FuzzCompile(f *testing.F) {
-	f.Add("POST", "https://me:x@example.org:8080/{{id}}?a={{message}}", "X-A", "{{message}}", "a", `{"a": ["{{message}}", 1, null]}`)
-	f.Add("GET", "http://[::1]/%2e{{message}}", "Host", "\r\n", "{{", "")
-	f.Fuzz(func(t *testing.T, method, target, name, value, key, tree string) {
-		decl := dialect.Declaration{Method: method, URL: target, Headers: map[string]string{name: value}}
-		if json.Unmarshal([]byte(tree), &decl.Body.JSON) != nil {
-			decl.Body.Form = map[string]string{key: tree}
+	f.Add("POST", "https://me:x@example.org:8080/{{id}}?a={{message}}", "X-A", "{{message}}", "a", `{"a": ["{{message}}", 1, null]}`, "", uint8(0))
+	f.Add("GET", "http://[::1]/%2e{{message}}", "Host", "\r\n", "{{", "", "x", uint8(1))
+	f.Add("PUT", "{{settings.s}}/{{settings.t}}?a={{?title}}", "to", "{{to}}", "params.x", `{"a": {"@b": "{{signature}}", "#content": [{"c": "{{?to}}"}, "{{settings.s}}"]}}`, "https://example.org/x?y", uint8(2))
+	f.Add("PATCH", "http://{{settings.s}}", "X-B", "{{signature}} {{time}} {{uuid}}", "message", `["{{?params.y}}", "{{?settings.s}}"]`, "localhost", uint8(7))
+	f.Fuzz(func(t *testing.T, method, target, name, value, key, tree, setting string, how uint8) {
+		decl := dialect.Declaration{
+			Method: method, URL: target, URLSecret: how&64 != 0, Headers: map[string]string{name: value}, Query: map[string]string{key: value},
+			Settings: map[string]dialect.Setting{"s": {Value: setting, Secret: how&32 != 0}, "t": {Value: key}},
+			Auth:     fuzzedAuth(how, name, value, setting),
+		}
+		if how&128 != 0 {
+			decl.Needs = []string{key}
+			decl.Length = []dialect.Length{{Field: key, Limit: int(how) - 100, Over: dialect.Truncate}, {Limit: int(how), Over: dialect.Split}}
+		}
+		var parsed any
+		if json.Unmarshal([]byte(tree), &parsed) != nil {
+			decl.Body = dialect.Body{Form: map[string]string{key: tree}, Charset: value}
+		} else if decl.Body.JSON = parsed; how&16 != 0 {
+			decl.Body = dialect.Body{XML: parsed, Charset: key}
 		}
 		d, err := dialect.Compile(decl)
 		if decl.Describe(); err != nil {
+			if len(setting) > 8 && decl.Settings["s"].Secret && strings.Contains(err.Error(), setting) && !strings.Contains(name+key+tree, setting) {
+				t.Errorf("Compile() = %v; it quotes a setting", err)
+			}
 			return
 		}
 		for _, text := range []string{"test", "..", "\r\n", `"`} {
-			r, err := d.Render(input(text))
+			in := full(text)
+			r, err := d.Render(in)
+			shown, errShown := decl.Preview(in)
+			if errors.Is(errShown, dialect.ErrTooLong) {
+				continue
+			}
 			if err != nil {
-				if !errors.Is(err, dialect.ErrUnfit) {
-					t.Errorf("Render(%q) = %v; want %v", text, err, dialect.ErrUnfit)
+				if !errors.Is(err, dialect.ErrUnfit) || errShown == nil {
+					t.Errorf("Render(%q) = %v, shown as %v; want %v", text, err, errShown, dialect.ErrUnfit)
 				}
 				continue
 			}
-			u, err := url.Parse(r.URL)
-			if err != nil || u.Host == "" || u.User != nil {
-				t.Errorf("URL %q of %q: %v", r.URL, target, err)
+			if errShown != nil {
+				t.Errorf("Preview(%q) = %v, %v; want what Render makes", text, shown, errShown)
 			}
-			if secure, host := d.Endpoint(); host != u.Host || secure != (u.Scheme == "https") {
-				t.Errorf("URL %q of %q leads elsewhere than to %q, TLS %v", r.URL, target, host, secure)
-			}
-			if decl.Body.JSON != nil && !json.Valid(r.Body) {
-				t.Errorf("body %q is not JSON", r.Body)
-			}
+			checkRequest(t, d, decl, r)
+			d.Check(dialect.Message{To: in.To, Title: in.Title, Text: text, Params: in.Params})
 		}
 	})
+}
+
+// fuzzedAuth is one of the ways to authenticate.
+func fuzzedAuth(how uint8, name, value, secret string) (a dialect.Auth) {
+	switch how & 15 {
+	case 1:
+		a.Basic = &dialect.Basic{User: value, Password: "{{settings.s}}"}
+	case 2:
+		a.Signature = &dialect.Signature{Key: "{{settings.s}}", Text: value}
+	case 3:
+		a.Header = &dialect.Credential{Name: name, Value: "{{settings.s}}"}
+	case 4:
+		a.Query = &dialect.Credential{Name: name, Value: value}
+	case 5:
+		a.HMAC = &dialect.HMAC{Secret: "{{settings.s}}", Header: name, Prefix: value}
+	case 6:
+		a.StandardWebhooks = &dialect.StandardWebhooks{Secret: secret}
+	case 7:
+		a.Signature = &dialect.Signature{Key: "x{{timestamp}}", Encoding: dialect.Hex}
+	case 8:
+		a.Bearer = value
+	case 9:
+		a.Later = true
+	}
+	return a
+}
+
+// checkRequest looks at what any receiver would trip over.
+func checkRequest(t *testing.T, d *dialect.Dialect, decl dialect.Declaration, r dialect.Request) {
+	t.Helper()
+	u, err := url.Parse(r.URL)
+	if err != nil || u.Host == "" || u.User != nil {
+		t.Errorf("URL %q of %q: %v", r.URL, decl.URL, err)
+		return
+	}
+	if secure, host := d.Endpoint(); host != u.Host || secure != (u.Scheme == "https") {
+		t.Errorf("URL %q of %q leads elsewhere than to %q, TLS %v", r.URL, decl.URL, host, secure)
+	}
+	if decl.Body.JSON != nil && !json.Valid(r.Body) {
+		t.Errorf("body %q is not JSON", r.Body)
+	}
+	if decl.Body.XML != nil && ascii(string(r.Body)) {
+		read(t, r.Body)
+	}
+	names := make(map[string]bool)
+	for _, h := range r.Header {
+		if names[h.Name] || strings.ContainsFunc(h.Value, unicode.IsControl) || strings.Trim(h.Value, " ") != h.Value {
+			t.Errorf("header %q, twice %v", h, names[h.Name])
+		}
+		names[h.Name] = true
+	}
+}
+
+func ascii(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r > unicode.MaxASCII })
 }
 
 func wantUnfit(t *testing.T, text string, err error) {

@@ -47,11 +47,16 @@ const (
 
 // everything is the scope of most templates.
 func (c *compiler) everything(name string) (p part, mistake, hint string) {
-	if name == names[nameSignature] && !c.signs {
-		return part{}, "no signature", "it is made by auth.signature, and not of itself"
+	if name == names[nameSignature] {
+		if c.signed = true; !c.signs {
+			return part{}, "no signature", "it is made by auth.signature, and not of itself"
+		}
+		if c.masked {
+			return part{text: mask, pending: true, secret: true}, "", ""
+		}
 	}
 	if value := slices.Index(names[:], name); value >= 0 {
-		c.used[value] = true
+		c.used |= 1 << value
 		return part{op: opValue, value: value}, "", ""
 	}
 	if param, found := strings.CutPrefix(name, prefixParams); found {
@@ -114,19 +119,19 @@ func (d *Dialect) fill(values []string, in *Input) ([]string, error) {
 	values = values[:nameCount]
 	values[nameMessage], values[nameTo], values[nameTitle] = in.Text, in.To, in.Title
 	values[nameID], values[nameAttempt], values[nameGateway] = in.ID.String(), strconv.Itoa(in.Attempt), in.Gateway
-	if d.used[nameUUID] {
+	if d.has(nameUUID) {
 		values[nameUUID] = derivedUUID(in)
 	}
-	if d.used[nameTimestamp] {
+	if d.has(nameTimestamp) {
 		values[nameTimestamp] = strconv.FormatInt(in.Now.Unix(), 10)
 	}
-	if d.used[nameTimestampMS] {
+	if d.has(nameTimestampMS) {
 		values[nameTimestampMS] = strconv.FormatInt(in.Now.UnixMilli(), 10)
 	}
-	if d.used[nameTime] {
+	if d.has(nameTime) {
 		values[nameTime] = in.Now.UTC().Format(time.RFC3339)
 	}
-	for _, name := range d.params {
+	for _, name := range d.params() {
 		values = append(values, in.Params[name])
 	}
 	for i, v := range values {
@@ -134,7 +139,7 @@ func (d *Dialect) fill(values []string, in *Input) ([]string, error) {
 			return nil, &renderError{d.nameOf(i), &misfit{i, ErrUnfit}}
 		}
 	}
-	if d.used[nameSignature] {
+	if d.has(nameSignature) {
 		signature, err := d.auth.signing.sign(values)
 		if err != nil {
 			return nil, &renderError{"auth.signature", err}
@@ -144,10 +149,13 @@ func (d *Dialect) fill(values []string, in *Input) ([]string, error) {
 	return values, nil
 }
 
+// has reports whether a template has the value in it.
+func (d *Dialect) has(value int) bool { return d.used&(1<<value) != 0 }
+
 // nameOf is what templates call a value.
 func (d *Dialect) nameOf(value int) string {
 	if value >= nameCount {
-		return prefixParams + d.params[value-nameCount]
+		return prefixParams + d.params()[value-nameCount]
 	}
 	return names[value]
 }

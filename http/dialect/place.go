@@ -10,7 +10,7 @@ import (
 type place uint8
 
 const (
-	asText place = iota // not in a body, or in one of UTF-8
+	asText place = iota // not in a body
 	inText
 	inJSON
 	inForm

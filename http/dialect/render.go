@@ -55,7 +55,7 @@ func (d *Dialect) compose(in *Input) (Request, error) {
 	if d.auth != nil {
 		own += 3
 	}
-	r := Request{Method: d.method, Header: make([]HeaderField, 0, len(d.headers)+own)}
+	r := Request{Method: d.about.Method, Header: make([]HeaderField, 0, len(d.headers)+own)}
 	if r.URL, err = d.target.render(values); err != nil {
 		return Request{}, &renderError{"url", err}
 	}
@@ -78,11 +78,11 @@ func (d *Dialect) compose(in *Input) (Request, error) {
 		r.Header = append(r.Header, HeaderField{h.name, value})
 	}
 	r.Header = append(r.Header, HeaderField{HeaderMessageID, values[nameID]}, HeaderField{HeaderAttempt, values[nameAttempt]})
-	if d.kind == KindNone {
+	if d.kind() == KindNone {
 		return r, nil
 	}
 	// A body that needs more than this much at once may grow into it.
-	r.Body = make([]byte, 0, min(d.fixed+d.uses*(len(in.Text)+16), 64<<10))
+	r.Body = make([]byte, 0, min(int(d.fixed)+int(d.uses)*(len(in.Text)+16), 64<<10))
 	r.Body, err = appendParts(r.Body, d.body, values, d.charset)
 	if err == nil && size+len(r.Body) > maxOutput {
 		err = ErrTooLong

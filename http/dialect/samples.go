@@ -30,7 +30,7 @@ func (c *compiler) try(d *Dialect) {
 			c.complain("url", "does not render to a URL")
 			return
 		}
-		if d.kind == KindJSON && !json.Valid(r.Body) {
+		if d.kind() == KindJSON && !json.Valid(r.Body) {
 			c.complain("body.json", "does not render to JSON")
 			return
 		}
@@ -41,9 +41,9 @@ func (c *compiler) try(d *Dialect) {
 func (d *Dialect) sample(text string) Input {
 	in := Input{
 		ID: data.FirstID(1), Gateway: "sample", Attempt: 1, Now: time.Unix(1_700_000_000, 0),
-		To: text, Title: text, Text: text, Params: make(map[string]string, len(d.params)),
+		To: text, Title: text, Text: text, Params: make(map[string]string, len(d.params())),
 	}
-	for _, name := range d.params {
+	for _, name := range d.params() {
 		in.Params[name] = text
 	}
 	return in

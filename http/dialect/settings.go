@@ -46,6 +46,10 @@ func (c *compiler) put(path string, p place, parts []part) []part {
 			parts[i].place = p
 			continue
 		}
+		if parts[i].secret && c.masked {
+			parts[i] = part{text: mask}
+			continue
+		}
 		text, err := p.append(nil, parts[i].text, c.charset)
 		if err != nil {
 			c.complain(path, "%s", p.wants())

@@ -55,9 +55,13 @@ const (
 type mac struct {
 	algorithm Algorithm
 	encoding  Encoding
+	masked    bool
 }
 
 func (m mac) sign(key []byte, text ...[]byte) string {
+	if m.masked {
+		return mask
+	}
 	h := hmac.New(m.algorithm.hash(), key)
 	for _, t := range text {
 		_, _ = h.Write(t) // a hash takes everything
@@ -113,7 +117,7 @@ func (c *compiler) bodyMAC(h HMAC) *bodyMAC {
 		c.complain(path+".prefix", "must be constant, without control characters and a space at its beginning")
 	}
 	b := &bodyMAC{
-		mac:    c.mac(path, mac{h.Algorithm, h.Encoding}, Hex),
+		mac:    c.mac(path, mac{h.Algorithm, h.Encoding, c.masked}, Hex),
 		key:    []byte(c.secret(path+".secret", h.Secret)),
 		header: textproto.CanonicalMIMEHeaderKey(h.Header),
 		prefix: h.Prefix,
@@ -131,7 +135,7 @@ type signing struct {
 func (c *compiler) signing(s Signature) *signing {
 	const path = "auth.signature"
 	compiled := &signing{
-		mac:  c.mac(path, mac{s.Algorithm, s.Encoding}, Base64),
+		mac:  c.mac(path, mac{s.Algorithm, s.Encoding, c.masked}, Base64),
 		key:  c.put(path+".key", asText, c.template(path+".key", s.Key)),
 		text: c.put(path+".text", asText, c.template(path+".text", s.Text)),
 	}
@@ -165,6 +169,6 @@ func (s *credentials) seal(r *Request, in *Input) {
 		r.Header = append(r.Header,
 			HeaderField{headerWebhookID, id},
 			HeaderField{headerWebhookTimestamp, timestamp},
-			HeaderField{headerWebhookSignature, webhookSignature(s.webhook, id, timestamp, r.Body)})
+			HeaderField{headerWebhookSignature, s.webhook.sign(id, timestamp, r.Body)})
 	}
 }

@@ -75,10 +75,10 @@ func dotOrEmpty(segment []byte) bool {
 
 const wantHost = "must begin with http:// or https:// and a constant host"
 
-// target compiles the URL. A user and password in it become an
-// Authorization header, so that the URL has them nowhere. Up to the host settings
+// target compiles the URL. A user and password in it become an Authorization
+// header, so that the URL has them nowhere. Up to the end of the host settings
 // stand as they are, for they may be a whole address; behind it they are encoded.
-func (c *compiler) target(source string) target {
+func (c *compiler) target(source string, secret bool) target {
 	parts := c.template("url", source)
 	var front strings.Builder
 	last := 0 // the part that the host ends in
@@ -105,13 +105,22 @@ func (c *compiler) target(source string) target {
 	if !validHost(host) {
 		c.complain("url", "host is not valid: it is a name, an IPv4 address or [an IPv6 address], and a port from 1 to 65535 if any")
 	}
+	behind := parts[min(last+1, len(parts)):]
+	path, shown := rest[end:], host
+	if c.masked {
+		shown = shownHost(parts[:len(parts)-len(behind)])
+		path = c.maskRest(path, behind, secret || parts[min(last, len(parts)-1)].secret)
+		if secret {
+			behind = nil
+		}
+	}
 	w := walker{c: c}
-	w.add(part{text: scheme + "://" + host})
-	if end == len(rest) || rest[end] != '/' {
+	w.add(part{text: scheme + "://" + shown})
+	if path == "" || path[0] != '/' {
 		w.add(part{text: "/"})
 	}
-	w.walkText(rest[end:])
-	w.walk(parts[min(last+1, len(parts)):])
+	w.walkText(path)
+	w.walk(behind)
 	w.endSegment()
 	return target{secure: scheme == "https", host: host, steps: w.merged(), asked: w.query}
 }
@@ -137,6 +146,7 @@ func (c *compiler) query(t *target, declared map[string]string) {
 		}
 		escaped := string(appendEscaped(nil, name, 0))
 		value, when := c.leaf(path, declared[name], inQuery)
+		value = c.hide(name, value)
 		switch when {
 		case always:
 			w.ask(t, escaped, value)

@@ -21,17 +21,23 @@ const (
 	webhookSecretPrefix = "whsec_"
 )
 
-// webhookKeys compiles the secrets and keeps the headers free.
-func (c *compiler) webhookKeys(w StandardWebhooks) [][]byte {
+// webhook is a compiled [StandardWebhooks].
+type webhook struct {
+	mac  mac
+	keys [][]byte // the newest first
+}
+
+// webhook compiles the secrets and keeps the headers free.
+func (c *compiler) webhook(w StandardWebhooks) *webhook {
 	const path = "auth.standard_webhooks"
-	keys := [][]byte{c.webhookKey(path+".secret", w.Secret)}
+	compiled := &webhook{mac: mac{SHA256, Base64, c.masked}, keys: [][]byte{c.webhookKey(path+".secret", w.Secret)}}
 	if w.Previous != "" {
-		keys = append(keys, c.webhookKey(path+".previous", w.Previous))
+		compiled.keys = append(compiled.keys, c.webhookKey(path+".previous", w.Previous))
 	}
 	for _, name := range []string{headerWebhookID, headerWebhookTimestamp, headerWebhookSignature} {
 		c.taken[name] = byAuth
 	}
-	return keys
+	return compiled
 }
 
 func (c *compiler) webhookKey(path, source string) []byte {
@@ -44,11 +50,11 @@ func (c *compiler) webhookKey(path, source string) []byte {
 	return key
 }
 
-// webhookSignature is the list of signatures of a request, one for each key.
-func webhookSignature(keys [][]byte, id, timestamp string, body []byte) string {
-	signatures := make([]string, len(keys))
-	for i, key := range keys {
-		signatures[i] = "v1," + mac{SHA256, Base64}.sign(key, []byte(id+"."+timestamp+"."), body)
+// sign returns the list of signatures of a request, one for each key.
+func (w *webhook) sign(id, timestamp string, body []byte) string {
+	signatures := make([]string, len(w.keys))
+	for i, key := range w.keys {
+		signatures[i] = "v1," + w.mac.sign(key, []byte(id+"."+timestamp+"."), body)
 	}
 	return strings.Join(signatures, " ")
 }
