@@ -50,6 +50,9 @@ const (
 	CauseTimeout    Cause = "timeout"     // no complete answer within the gateway's timeout
 	CauseReset      Cause = "reset"       // the connection broke before the answer was complete
 	CauseMalformed  Cause = "malformed"   // the answer is not HTTP, or too large
+	CauseRejected   Cause = "rejected"    // the status is one of success, the body says otherwise
+	CauseBody       Cause = "body"        // the body counts, and was cut or cannot be read
+	CauseToken      Cause = "token"       // there is no access token to send with the request
 	CauseForbidden  Cause = "forbidden"   // the address is not one we may talk to
 	CauseRendering  Cause = "rendering"   // the message could not be put into the gateway's form
 	CauseCutOff     Cause = "cut_off"     // the process ended while it was under way
@@ -58,7 +61,7 @@ const (
 
 var causes = []Cause{
 	CauseStatus, CauseThrottled, CauseRefused, CauseUnreached, CauseDNS, CauseTLS, CauseTimeout,
-	CauseReset, CauseMalformed, CauseForbidden, CauseRendering, CauseCutOff, CauseNoAnswerBy,
+	CauseReset, CauseMalformed, CauseRejected, CauseBody, CauseToken, CauseForbidden, CauseRendering, CauseCutOff, CauseNoAnswerBy,
 }
 
 // ParseCause reads a word that the API uses.
@@ -69,10 +72,11 @@ func ParseCause(word string) (Cause, bool) {
 // Causes lists all causes but [CauseNone].
 func Causes() []Cause { return slices.Clone(causes) }
 
-// Unreached reports whether there was not even a connection.
+// Unreached reports whether there was not even a connection, or nothing to send
+// on it.
 func (c Cause) Unreached() bool {
 	switch c {
-	case CauseRefused, CauseUnreached, CauseDNS, CauseTLS:
+	case CauseRefused, CauseUnreached, CauseDNS, CauseTLS, CauseToken:
 		return true
 	}
 	return false
@@ -94,7 +98,15 @@ type Result struct {
 	Cause   Cause         // why it did not deliver
 	Status  int           // the answer's HTTP status; 0 when there was no answer
 	Hint    time.Duration // how long the gateway asked us to wait; 0 when it did not
+	Answer  string        // the beginning of what the answer said, where that is kept; at most MaxAnswer bytes
 }
+
+// Bounds of what is kept of answers. The second one keeps a message small that is
+// tried very often: each of its attempts writes it anew.
+const (
+	MaxAnswer  = 1 << 10 // bytes of one answer
+	MaxAnswers = 10      // answers of one message, those of its newest attempts
+)
 
 // Unreached says how many attempts in a row have ended without a connection when
 // one ends so, after so many before it. One that says nothing about the way to

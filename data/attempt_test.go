@@ -98,6 +98,9 @@ func TestResultUnreached(t *testing.T) {
 		"broken":         {data.Result{Outcome: data.OutcomeTemporary, Cause: data.CauseReset}, 0},
 		"refused":        {data.Result{Outcome: data.OutcomeTemporary, Cause: data.CauseRefused}, 4},
 		"no name":        {data.Result{Outcome: data.OutcomeTemporary, Cause: data.CauseDNS}, 4},
+		"no token":       {data.Result{Outcome: data.OutcomeTemporary, Cause: data.CauseToken}, 4},
+		"a body's no":    {data.Result{Outcome: data.OutcomeTemporary, Cause: data.CauseRejected, Status: 200}, 0},
+		"no whole body":  {data.Result{Outcome: data.OutcomeTemporary, Cause: data.CauseBody, Status: 200}, 0},
 		"cut off":        {data.Result{Outcome: data.OutcomeUnknown, Cause: data.CauseCutOff}, 3},
 		"abandoned":      {data.Result{Outcome: data.OutcomeUnknown, Cause: data.CauseNoAnswerBy}, 3},
 		"withdrawn":      {data.Result{Outcome: data.OutcomeWithdrawn}, 3},
@@ -112,7 +115,7 @@ func TestResultUnreached(t *testing.T) {
 }
 
 func TestCauses(t *testing.T) {
-	unreached := []data.Cause{data.CauseRefused, data.CauseUnreached, data.CauseDNS, data.CauseTLS}
+	unreached := []data.Cause{data.CauseRefused, data.CauseUnreached, data.CauseDNS, data.CauseTLS, data.CauseToken}
 	for _, c := range data.Causes() {
 		if got, ok := data.ParseCause(string(c)); got != c || !ok {
 			t.Errorf("ParseCause(%q) = %q, %v; want the same, true", c, got, ok)

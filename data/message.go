@@ -107,8 +107,9 @@ func (m *Message) Begin(number int, now StoreTime) error {
 }
 
 // Settle ends the attempt under way with a and moves the message to next, which
-// is what [Policy.After] said. An attempt that was withdrawn leaves no trace. It
-// is refused with [ErrConflict] when no attempt of that number is under way.
+// is what [Policy.After] said. An attempt that was withdrawn leaves no trace, and
+// of answers only the newest [MaxAnswers] stay. It is refused with [ErrConflict]
+// when no attempt of that number is under way.
 func (m *Message) Settle(a Attempt, next Next) error {
 	switch {
 	case m.State != Sending:
@@ -120,9 +121,26 @@ func (m *Message) Settle(a Attempt, next Next) error {
 	}
 	if a.Outcome != OutcomeWithdrawn {
 		m.Attempts = append(m.Attempts, a)
+		m.forget()
 	}
 	m.State, m.Due = next.State, next.Due
 	return nil
+}
+
+// forget drops the answer that is one too many. Others may be reading the attempts
+// that there were, so it is dropped from a copy.
+func (m *Message) forget() {
+	kept := 0
+	for i, a := range slices.Backward(m.Attempts) {
+		if a.Answer == "" {
+			continue
+		}
+		if kept++; kept > MaxAnswers {
+			m.Attempts = slices.Clone(m.Attempts)
+			m.Attempts[i].Answer = ""
+			return
+		}
+	}
 }
 
 // GiveUp ends a message that waits for an attempt it may not have any more, since

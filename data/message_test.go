@@ -3,6 +3,7 @@ package data_test
 import (
 	"errors"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -166,6 +167,46 @@ func TestWithdrawnAttemptLeavesNoTrace(t *testing.T) {
 	}
 	if m.State != data.Waiting || m.Due != 7 || m.NextNumber() != 2 || len(m.Attempts) != 1 {
 		t.Errorf("after a withdrawn attempt the message is %+v; want it to wait for attempt 2 at 7", m)
+	}
+}
+
+// However often a message is tried, it keeps the answers of its newest attempts
+// only, and whoever reads the attempts that there were sees them as they were.
+func TestMessageKeepsTheNewestAnswers(t *testing.T) {
+	m := data.Message{State: data.Queued}
+	var seen [][]data.Attempt
+	const attempts = 3 * data.MaxAnswers
+	for n := 1; n <= attempts; n++ {
+		seen = append(seen, slices.Clip(m.Attempts))
+		m.State = data.Sending
+		a := data.Attempt{Number: n, Result: data.Result{Outcome: data.OutcomeTemporary}}
+		if n%3 != 0 {
+			a.Answer = strconv.Itoa(n)
+		}
+		if err := m.Settle(a, data.Next{State: data.Waiting}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept := 0
+	for i, a := range m.Attempts {
+		want := ""
+		if n := i + 1; n%3 != 0 && n > attempts/2 {
+			want = strconv.Itoa(n)
+			kept++
+		}
+		if a.Answer != want || a.Number != i+1 {
+			t.Errorf("attempt %d has the answer %q; want %q", a.Number, a.Answer, want)
+		}
+	}
+	if kept != data.MaxAnswers {
+		t.Errorf("%d answers are kept; want %d", kept, data.MaxAnswers)
+	}
+	for n := range data.MaxAnswers {
+		for i, a := range seen[n] {
+			if (a.Answer == "") != ((i+1)%3 == 0) {
+				t.Errorf("the answer of attempt %d was dropped under the eyes of a reader", i+1)
+			}
+		}
 	}
 }
 

@@ -137,6 +137,8 @@ func TestQuestions(t *testing.T) {
 		{ID: first + 22, Gateway: "gateway_99", Text: "sending", AcceptedAt: noon, State: data.Sending, Attempts: []data.Attempt{tried(1, refused), {Number: 2, BeganAt: noon}}},
 		{ID: first + 23, Gateway: "gateway_99", Text: "\xff is not Unicode", AcceptedAt: noon, State: data.Delivered, Attempts: []data.Attempt{tried(1, data.Result{Outcome: data.OutcomeDelivered, Status: 204})}},
 	}
+	spoke := data.Result{Outcome: data.OutcomeTemporary, Cause: data.CauseRejected, Status: 200, Answer: "{\"error\":\"\x00\u202e\uFFFD<b>\"}"}
+	store.messages[3].Attempts = []data.Attempt{tried(1, spoke), tried(2, data.Result{Outcome: data.OutcomeDelivered, Status: 204})}
 	failed := data.Message{ID: first + 24, Gateway: "gateway_99", Text: "failed", AcceptedAt: noon, State: data.Failed, ResentAs: first + 25, Attempts: []data.Attempt{tried(1, throttled), tried(2, refused)}}
 	again := data.Message{ID: first + 25, Gateway: "gateway_99", Text: "failed", AcceptedAt: noon, State: data.Queued, ResendOf: first + 24}
 	store.messages = append(store.messages, failed, again)

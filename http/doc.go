@@ -10,7 +10,7 @@
 //	GET  /api/v1/events                  200 {"events","next"}; event_type, limit, after
 //	GET  /api/v1/events/{id}             200
 //	GET  /api/v1/messages                200 {"messages","next"}; gateway, state, cause, limit, after
-//	GET  /api/v1/messages/{id}           200 with every attempt
+//	GET  /api/v1/messages/{id}           200 with every attempt, and its answer where that is kept
 //	POST /api/v1/messages/{id}/cancel    200 the message; 409 while it is being sent or has ended
 //	POST /api/v1/messages/{id}/resend    201 {"id"} of the new message + Location; 409 for what is no dead letter
 //	POST /api/v1/messages/resend         200 {"resent","skipped","next"}, or {"matching","next"} of a dry run

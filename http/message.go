@@ -74,6 +74,7 @@ type attemptAnswer struct {
 	Status   int    `json:"status,omitzero"`
 	Cause    string `json:"cause,omitzero"`
 	Hint     int64  `json:"hint_ms,omitzero"`
+	Answer   string `json:"answer,omitzero"` // only where the gateway's answers are kept
 }
 
 // outcomeRunning is shown for an attempt that has no outcome yet.
@@ -113,6 +114,7 @@ func showAsAttempt(a data.Attempt) attemptAnswer {
 	shown.Status = a.Status
 	shown.Cause = string(a.Cause)
 	shown.Hint = a.Hint.Milliseconds()
+	shown.Answer = a.Answer
 	return shown
 }
 

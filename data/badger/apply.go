@@ -112,7 +112,7 @@ func (w *writer) must(price func(*transaction) cost) error {
 
 func (w *writer) settle(o *data.Settle) error {
 	err := w.must(func(t *transaction) cost {
-		c := cost{entries: 2, bytes: 2*entryBytes + messageBytes + attemptBytes}
+		c := cost{entries: 2, bytes: 2*entryBytes + messageBytes + attemptBytes + answerPrice(o.Result.Answer)}
 		if m := w.s.flights[o.ID]; m != nil {
 			c.bytes += m.stateBytes()
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -276,6 +277,9 @@ func (t *transaction) settle(o *data.Settle) error {
 		return nil
 	}
 	a := data.Attempt{Number: f.Number, Began: f.Began, BeganAt: f.BeganAt, Ended: max(o.Ended, f.Began), Result: o.Result}
+	if len(a.Answer) > data.MaxAnswer {
+		a.Answer = strings.ToValidUTF8(a.Answer[:data.MaxAnswer], "")
+	}
 	next := f.Policy.After(a)
 	if o.Err = m.Settle(a, next); o.Err != nil {
 		return nil

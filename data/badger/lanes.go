@@ -95,9 +95,11 @@ func (l *lane) await(p place) {
 	}
 }
 
-// settled takes note of an attempt that ended under a policy.
+// settled takes note of an attempt that ended under a policy. What was answered is
+// the message's: the lane's record is written with every commit.
 func (l *lane) settled(a data.Attempt, p data.Policy) {
 	l.last = a
+	l.last.Answer = ""
 	if until, asked := p.Hold(a); asked {
 		l.held = max(l.held, until)
 	}

@@ -151,6 +151,9 @@ func (m *model) addSettles(b *data.Batch) {
 			delivered, refused, permanent, refused, delivered, unreached,
 			throttled(7 * time.Minute), withdrawn,
 		}[m.random.IntN(8)]
+		if m.chance(30) {
+			o.Result.Answer = strings.Repeat("no ", 1+m.random.IntN(data.MaxAnswer/3))
+		}
 		b.Settles = append(b.Settles, o)
 		if m.chance(10) { // a late one
 			late := *o
@@ -332,6 +335,7 @@ func (m *model) settled(gateway string, a data.Attempt) {
 		return
 	}
 	l.Last = a
+	l.Last.Answer = ""
 	until, _ := minute.Hold(a)
 	l.Held = max(l.Held, until)
 	l.Unreached = a.Unreached(l.Unreached)

@@ -9,7 +9,8 @@ import (
 const (
 	entryBytes     = 48  // an entry beyond its value: the key and what Badger adds
 	messageBytes   = 64  // a message without text and attempts, and its id in a run
-	attemptBytes   = 64  // an attempt that ended
+	attemptBytes   = 64  // an attempt that ended, without what was answered
+	answerBytes    = 8   // what was answered, beyond its text
 	inFlightBytes  = 80  // an attempt under way
 	laneBytes      = 384 // a lane without its name and attempts under way, and its run
 	eventBytes     = 16  // an event without type and payload
@@ -89,6 +90,14 @@ func prunePrice(n, group int) cost {
 	return cost{entries: 3*n + 2, bytes: (3*n+2)*entryBytes + 2*group + maxID}
 }
 
+// answerPrice bounds what an answer adds to its attempt.
+func answerPrice(answer string) int {
+	if answer == "" {
+		return 0
+	}
+	return answerBytes + min(len(answer), data.MaxAnswer)
+}
+
 // maxAttempts is how many attempts a message can have.
 const maxAttempts = 100
 
@@ -97,7 +106,7 @@ const maxAttempts = 100
 func claimPrice(c data.Claim) cost {
 	price := cost{entries: 1, bytes: entryBytes + inFlightBytes}
 	if c.Ref.Number > c.Policy.MaxAttempts {
-		price = price.plus(cost{entries: 1, bytes: entryBytes + messageBytes + inlineText + maxAttempts*attemptBytes})
+		price = price.plus(cost{entries: 1, bytes: entryBytes + messageBytes + inlineText + maxAttempts*attemptBytes + data.MaxAnswers*(answerBytes+data.MaxAnswer)})
 	}
 	return price
 }

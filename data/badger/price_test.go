@@ -46,6 +46,7 @@ func TestPricesAreUpperBounds(t *testing.T) {
 		}
 		k.priced("a begin", &data.Batch{Begins: []*data.Begin{begin}})
 		for j, r := range []data.Result{permanent, withdrawn, delivered} {
+			r.Answer = strings.Repeat("z", 9*i)
 			settle := &data.Settle{Gateway: name, ID: o.First + data.ID(j), Number: 1, Ended: k.Now(), Result: r}
 			k.priced("a settle", &data.Batch{Settles: []*data.Settle{settle}})
 		}
@@ -70,6 +71,31 @@ func TestPricesAreUpperBounds(t *testing.T) {
 			}
 		}
 	}
+	prune()
+	// A message that was tried as often as can be, each time with the longest answer.
+	last := k.send("gateway_4", "often")
+	often := minute
+	often.MaxAttempts = maxAttempts + 1
+	for n := 1; n <= maxAttempts; n++ {
+		ref := data.Ref{ID: last, Number: n, Due: k.message(last).Due}
+		if n == 1 {
+			ref = k.ready("gateway_4", 0, 1)[0]
+		}
+		k.machine().pass(time.Hour)
+		begin := &data.Begin{Gateway: "gateway_4", Claims: []data.Claim{{Ref: ref, Policy: often}}}
+		k.priced("a begin", &data.Batch{Begins: []*data.Begin{begin}})
+		r := refused
+		r.Answer = strings.Repeat("z", data.MaxAnswer+n)
+		k.priced("a settle with an answer", &data.Batch{Settles: []*data.Settle{{Gateway: "gateway_4", ID: last, Number: n, Ended: k.Now(), Result: r}}})
+	}
+	k.machine().pass(time.Hour)
+	fewer := data.Claim{Ref: data.Ref{ID: last, Number: maxAttempts + 1, Due: k.message(last).Due}, Policy: minute}
+	k.priced("giving up", &data.Batch{Begins: []*data.Begin{{Gateway: "gateway_4", Claims: []data.Claim{fewer}}}})
+	k.state(last, data.Failed)
+	if got := len(k.message(last).Attempts[maxAttempts-1].Answer); got != data.MaxAnswer {
+		t.Errorf("%d bytes of the newest answer are kept; want %d", got, data.MaxAnswer)
+	}
+	k.machine().pass(day.Dead)
 	prune()
 	// One lane with much in one group, one with all that a message may have, and one
 	// whose queue names what ended.

@@ -25,7 +25,11 @@ type message struct {
 
 // stateBytes bounds what the text and the attempts add to the record.
 func (m *message) stateBytes() int {
-	return min(len(m.Text), inlineText) + attemptBytes*len(m.Attempts)
+	size := min(len(m.Text), inlineText)
+	for _, a := range m.Attempts {
+		size += attemptBytes + answerPrice(a.Answer)
+	}
+	return size
 }
 
 func (m *message) encode(key []byte) []byte {
@@ -111,6 +115,9 @@ func appendAttempt(b []byte, tag protowire.Number, a data.Attempt) []byte {
 	}
 	f = appendUint(f, 7, uint64(a.Status))
 	f = appendUint(f, 8, uint64(a.Hint))
+	if a.Answer != "" {
+		f = appendBytes(f, 9, []byte(a.Answer))
+	}
 	return appendBytes(b, tag, f)
 }
 
@@ -133,6 +140,8 @@ func decodeAttempt(key, fields []byte) (a data.Attempt, err error) {
 			a.Status = int(n)
 		case 8:
 			a.Hint = time.Duration(n)
+		case 9:
+			a.Answer = string(b)
 		}
 		return nil
 	})

@@ -2,8 +2,10 @@ package badger
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,11 +29,14 @@ func records() []record {
 		Number: 2, Began: 5, Ended: 9, BeganAt: at,
 		Result: data.Result{Outcome: data.OutcomeThrottled, Cause: data.CauseThrottled, Status: 429, Hint: time.Minute},
 	}
+	spoke := attempt
+	spoke.Answer = "{\"ok\": false}\x00\uFFFD"
 	flight := data.InFlight{ID: 9, Number: 1, Began: 4, BeganAt: at, Policy: minute}
 	short := &message{Message: data.Message{
 		ID: 7, Text: "hello\x00wörld", Event: 3, AcceptedAt: at, State: data.Waiting, Due: 99, Attempts: []data.Attempt{attempt, attempt},
 	}, lane: 4}
 	empty := &message{Message: data.Message{ID: 8, AcceptedAt: at, State: data.Queued}, lane: 1}
+	told := &message{Message: data.Message{ID: 5, AcceptedAt: at, State: data.Failed, Attempts: []data.Attempt{attempt, spoke}}, lane: 1}
 	long := &message{Message: data.Message{ID: 9, AcceptedAt: at, State: data.Failed, ResendOf: 6}, lane: 1, long: true}
 	busy := &lane{
 		number: 3, gateway: "gateway_1", counts: [data.States]uint64{1: 5, 4: 1 << 40}, ready: 17, head: place{3, 4},
@@ -55,6 +60,7 @@ func records() []record {
 	decodeMessageToo := func(k, v []byte) (any, error) { return decodeMessage(k, v) }
 	add("message", messageKey(7), short.encode, decodeMessageToo, short)
 	add("empty message", messageKey(8), empty.encode, decodeMessageToo, empty)
+	add("message with an answer", messageKey(5), told.encode, decodeMessageToo, told)
 	add("long message", messageKey(9), long.encode, decodeMessageToo, long)
 	add("lane", laneKey(3), busy.encode, func(k, v []byte) (any, error) { return decodeLane(k, v) }, busy)
 	add("new lane", laneKey(1), (&lane{number: 1}).encode, func(k, v []byte) (any, error) { return decodeLane(k, v) }, &lane{number: 1})
@@ -117,6 +123,30 @@ func TestRecordsPassOverUnknownFields(t *testing.T) {
 	}
 }
 
+// firstVersion is a message as it was written before answers were kept.
+const firstVersion = "01511fd82a0804100318fa8dc8e9fb3320032863320c68656c6c6f0077c3b6726c64422408021005180920fa8dc8e9fb33280332097468726f74746c656438ad034080b09dc2df01"
+
+// TestRecordOfBeforeAnswersWereKept reads what the first version wrote.
+func TestRecordOfBeforeAnswersWereKept(t *testing.T) {
+	old, err := hex.DecodeString(firstVersion)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &message{Message: data.Message{
+		ID: 7, Text: "hello\x00wörld", Event: 3, AcceptedAt: at, State: data.Waiting, Due: 99,
+		Attempts: []data.Attempt{{
+			Number: 2, Began: 5, Ended: 9, BeganAt: at,
+			Result: data.Result{Outcome: data.OutcomeThrottled, Cause: data.CauseThrottled, Status: 429, Hint: time.Minute},
+		}},
+	}, lane: 4}
+	if got, err := decodeMessage(messageKey(7), old); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("decodeMessage() = %+v, %v; want %+v", got, err, want)
+	}
+	if got := want.encode(messageKey(7)); !bytes.Equal(got, old) {
+		t.Errorf("a message without answers is written as %x; want %s", got, firstVersion)
+	}
+}
+
 // FuzzDecode gives the decoders fields that nothing wrote under a right checksum.
 func FuzzDecode(f *testing.F) {
 	for _, r := range records() {
@@ -165,6 +195,11 @@ func TestBoundsHold(t *testing.T) {
 	if got := len(appendAttempt(nil, 8, attempt)); got > attemptBytes {
 		t.Errorf("an attempt takes %d bytes; want at most %d", got, attemptBytes)
 	}
+	attempt.Answer = strings.Repeat("x", data.MaxAnswer)
+	if got := len(appendAttempt(nil, 8, attempt)); got > attemptBytes+answerPrice(attempt.Answer) {
+		t.Errorf("an attempt with an answer takes %d bytes; want at most %d", got, attemptBytes+answerPrice(attempt.Answer))
+	}
+	attempt.Answer = ""
 	f := data.InFlight{ID: big, Number: 100, Began: big, BeganAt: at, Policy: data.Policy{MaxAttempts: 100, Interval: big, MaxHint: big}}
 	if got := len(appendInFlight(nil, 6, f, data.InFlight{})); got > inFlightBytes {
 		t.Errorf("an attempt under way takes %d bytes; want at most %d", got, inFlightBytes)
