@@ -50,8 +50,8 @@ const (
 	CauseTimeout    Cause = "timeout"     // no complete answer within the gateway's timeout
 	CauseReset      Cause = "reset"       // the connection broke before the answer was complete
 	CauseMalformed  Cause = "malformed"   // the answer is not HTTP, or too large
-	CauseRejected   Cause = "rejected"    // the status is one of success, the body says otherwise
-	CauseBody       Cause = "body"        // the body counts, and was cut or cannot be read
+	CauseRejected   Cause = "rejected"    // the body of the answer says no
+	CauseBody       Cause = "body"        // the body of the answer counts, and was cut or cannot be read
 	CauseToken      Cause = "token"       // there is no access token to send with the request
 	CauseForbidden  Cause = "forbidden"   // the address is not one we may talk to
 	CauseRendering  Cause = "rendering"   // the message could not be put into the gateway's form

@@ -83,7 +83,7 @@ func declare(g config.ResolvedGateway, base string) dialect.Declaration {
 		URLSecret: g.URL.Secret(),
 		Headers:   make(map[string]string, len(g.Headers)),
 		Body:      dialect.Body{JSON: g.Body.JSON, Form: g.Body.Form, Text: g.Body.Text},
-		Permanent: g.Permanent.Status,
+		Permanent: dialect.Permanent{Status: dialect.Statuses(g.Permanent.Status...)},
 	}
 	if d.URL == "" {
 		d.URL = base + "/" + g.Name

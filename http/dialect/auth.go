@@ -96,8 +96,15 @@ func (c *compiler) auth(a Auth) *credentials {
 	return nil
 }
 
-// secret compiles a text of auth, which must not come out empty.
+// secret compiles a secret of auth, which must not come out empty.
 func (c *compiler) secret(path, source string) string {
+	text := c.text(path, source)
+	c.hideValue(text)
+	return text
+}
+
+// text compiles a text of auth, which must not come out empty.
+func (c *compiler) text(path, source string) string {
 	before := len(c.complaints)
 	var text strings.Builder
 	for _, p := range c.parse(path, source, c.constant) {
@@ -121,7 +128,8 @@ func (c *compiler) authHeader(name, scheme, path, source string) {
 func (c *compiler) basicAuth(b Basic) {
 	var user, password string
 	if b.User != "" {
-		user = c.secret("auth.basic.user", b.User)
+		user = c.text("auth.basic.user", b.User)
+		c.guess(user)
 	}
 	if b.Password != "" {
 		password = c.secret("auth.basic.password", b.Password)
@@ -139,6 +147,7 @@ func (c *compiler) basicAuth(b Basic) {
 // authorization is the header for a user and password.
 func (c *compiler) authorization(user, password string) field {
 	token := base64.StdEncoding.EncodeToString([]byte(user + ":" + password))
+	c.hide(token)
 	return field{"Authorization", add(nil, "Basic "+c.shown(token)), always}
 }
 

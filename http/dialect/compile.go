@@ -21,7 +21,8 @@ type Dialect struct {
 	wants   *wants       // nil for nothing
 	auth    *credentials // nil when nothing is made of each request
 
-	permanent []int // statuses
+	judging *judging // nil for what goes without saying
+	masker  masker
 }
 
 // wants is what a dialect asks of messages beyond a text. It is apart from the
@@ -73,7 +74,8 @@ func (c *compiler) dialect(declaration Declaration) *Dialect {
 	if len(w.params)+len(w.needs)+len(w.lengths) > 0 {
 		d.wants = &w
 	}
-	d.permanent = c.permanent(declaration.Permanent)
+	d.judging = c.judging(declaration)
+	d.masker = c.masker(declaration)
 	for _, p := range d.body {
 		d.fixed = int32(min(int(d.fixed)+len(p.text), maxOutput))
 		if p.op == opValue && p.value == nameMessage {
@@ -110,6 +112,7 @@ type compiler struct {
 	nodes      int      // of the body's tree, so far
 	used       uint32   // bits of values
 	params     []string
+	hidden     []string // what must not be shown of answers
 }
 
 func newCompiler(d Declaration) *compiler {
@@ -141,15 +144,6 @@ func (c *compiler) method(method string) {
 	default:
 		c.complain("method", "must be GET, POST, PUT or PATCH")
 	}
-}
-
-func (c *compiler) permanent(statuses []int) []int {
-	for i, status := range statuses {
-		if status < 300 || status > 599 {
-			c.complain(fmt.Sprintf("permanent.status[%d]", i), "must be an HTTP status, 300 to 599")
-		}
-	}
-	return slices.Clone(statuses)
 }
 
 // sortedKeys gives maps one order, so that a message is rendered to the same

@@ -48,6 +48,10 @@ func withText(source string) dialect.Declaration {
 	return dialect.Declaration{URL: someURL, Body: dialect.Body{Text: &source}}
 }
 
+func permanent(statuses ...int) dialect.Permanent {
+	return dialect.Permanent{Status: dialect.Statuses(statuses...)}
+}
+
 func nested(depth int) any {
 	var tree any = "{{message}}"
 	for range depth {
@@ -104,9 +108,9 @@ func TestCompileComplains(t *testing.T) {
 			[]string{"headers.authorization"},
 		},
 
-		"statuses":          {dialect.Declaration{URL: someURL, Permanent: []int{300, 404, 599}}, nil},
-		"status of success": {dialect.Declaration{URL: someURL, Permanent: []int{400, 204}}, []string{"permanent.status[1]"}},
-		"no status":         {dialect.Declaration{URL: someURL, Permanent: []int{0, 600}}, []string{"permanent.status[0]", "permanent.status[1]"}},
+		"statuses":          {dialect.Declaration{URL: someURL, Permanent: permanent(300, 404, 599)}, nil},
+		"status of success": {dialect.Declaration{URL: someURL, Permanent: permanent(400, 204)}, []string{"permanent.status[1]"}},
+		"no status":         {dialect.Declaration{URL: someURL, Permanent: permanent(0, 600)}, []string{"permanent.status[0]", "permanent.status[1]"}},
 
 		"header":                 {withHeader("X-A", "{{ message }}"), nil},
 		"header without name":    {withHeader("", "x"), []string{"headers."}},

@@ -14,7 +14,12 @@ type Declaration struct {
 	Body      Body     // none of its fields set means {"message": "{{message}}"}, and for GET no body
 	Needs     []string // the fields that no message may lack: message, to, title, params.NAME
 	Length    []Length // how long fields may be; a message is split after the other rules
-	Permanent []int    // statuses, 300 to 599, after which no attempt would go better
+
+	// How answers are read: see [Dialect.Judge].
+	Success    Success
+	Permanent  Permanent
+	Throttle   Throttle
+	KeepAnswer bool // the beginning of what is answered may be kept and shown, secrets masked
 }
 
 // Body is the body of a request: at most one of its fields is set, beside the

@@ -66,4 +66,21 @@
 //
 // Errors and complaints quote no value. [Declaration.Describe] and
 // [Declaration.Preview] are what may be shown of a declaration and of a request.
+//
+// # Answers
+//
+// A status alone says little: many gateways answer 200 with an error inside. A
+// declaration has rules about the body for what is a success, what ends a message and
+// what asks to wait, and says where in an answer the wait stands and in which unit.
+// [Dialect.Judge] has the order in which they are tried. A rule is about the whole
+// body as a text, or about the values that a JSON pointer (RFC 6901) finds, where a *
+// stands for every element or member:
+//
+//	{json: /messages/*/status, is: "0"}   each has a status, and it is the string 0
+//	{json: /error, exists: false}         there is no error
+//
+// Values are compared as JSON has them: numbers by value, and "0" is not 0. A body
+// that a rule needs and that was cut off, is encoded or is not JSON is never a
+// success. What is kept of an answer has *** in place of each secret of the
+// declaration, however the answer encodes it.
 package dialect

@@ -38,7 +38,7 @@ func (c *compiler) headers(declared map[string]string, kind Kind) []field {
 		if padded(declared[key]) || len(value) == 1 && value[0].op == opText && padded(value[0].text) {
 			c.complain(path, "begins or ends with a space")
 		}
-		hs = append(hs, field{name, c.hide(key, value), when})
+		hs = append(hs, field{name, c.maskField(key, value), when})
 	}
 	hs = append(hs, c.extra...)
 	if kind != KindNone && !has("Content-Type") && c.taken["Content-Type"] == "" {

@@ -1,96 +1,184 @@
 package dialect
 
 import (
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/postrider/postrider/data"
 )
 
+// Success says which answers mean that the gateway took the message. It needs
+// both a status and, where there are rules, a body that each of them holds of.
+type Success struct {
+	Status []StatusRange // 200 to 299; nil means all of these
+	Body   []Rule
+}
+
+// Permanent says after which answers no attempt would go better.
+type Permanent struct {
+	Status []StatusRange // 300 to 599
+	Body   []Rule        // one that holds is enough, whatever the status
+}
+
 // Answer is what a gateway answered: its headers are complete, its body need
 // not be.
 type Answer struct {
-	Status int
-	Header map[string][]string // names in canonical form
-	Body   []byte              // the beginning of the body, as far as it was read
-	Cut    bool                // there was more, or there should have been
+	Status  int
+	Header  map[string][]string // names in canonical form
+	Body    []byte              // the beginning of the body, as far as it was read
+	Cut     bool                // there was more, or there should have been
+	Secrets []string            // of the request, beside those of the declaration; never shown
 }
 
-// Judge reads an answer. now is the wall clock, for hints that are dates.
+// judging is how answers are read. Its zero value is how they are read where a
+// declaration says nothing about that.
+type judging struct {
+	success struct {
+		statuses []StatusRange
+		rules    []rule
+	}
+	permanent struct {
+		statuses []StatusRange
+		rules    []rule
+	}
+	throttle throttle
+	reads    bool // a body may count
+	keep     bool // the beginning of the body is kept
+}
+
+// judging compiles how answers are read, to nil where nothing is said about that.
+func (c *compiler) judging(d Declaration) *judging {
+	j := &judging{keep: d.KeepAnswer}
+	j.success.statuses = c.statuses("success.status", d.Success.Status, 200, 299)
+	j.success.rules = c.rules("success.body", d.Success.Body)
+	j.permanent.statuses = c.statuses("permanent.status", d.Permanent.Status, 300, 599)
+	j.permanent.rules = c.rules("permanent.body", d.Permanent.Body)
+	j.throttle = c.throttle(d.Throttle)
+	j.reads = len(j.success.rules)+len(j.permanent.rules)+len(j.throttle.rules) > 0 || j.throttle.inBody
+	if d.Success.Status != nil && len(d.Success.Status) == 0 {
+		c.complain("success.status", "is empty, so no answer would be a success")
+	}
+	if !d.KeepAnswer && d.Success.empty() && d.Permanent.empty() && d.Throttle.empty() {
+		return nil
+	}
+	return j
+}
+
+func (s Success) empty() bool   { return s.Status == nil && s.Body == nil }
+func (p Permanent) empty() bool { return len(p.Status) == 0 && len(p.Body) == 0 }
+func (t Throttle) empty() bool {
+	return t.Status == nil && len(t.Body) == 0 && t.Wait == nil && t.Fixed == 0
+}
+
+// Judge reads an answer. now is the wall clock, for hints that are points in
+// time. This is the order in which an answer is read; the first that fits counts:
 //
-// A 2xx is a delivery whatever its body. A status that the declaration calls
-// permanent is that whatever else the answer says. A 429 or 503 that says when
-// to come back is throttled. All else is temporary: also redirects, which are
-// never followed, and statuses that no final answer has.
+//  1. A status that no final answer has, outside of 200 to 599, is malformed, and
+//     the outcome temporary.
+//  2. What the declaration calls permanent is that whatever else the answer says: by
+//     its status, or by a rule that holds of its body.
+//  3. What asks to wait, by its status or by a rule that holds of its body, is
+//     throttled when it says how long, in one of the places for that, or the
+//     declaration does. The longest of these waits counts. One that does not say how
+//     long is temporary, also with a 2xx.
+//  4. A 2xx that is one of the statuses of success is a delivery when there are no
+//     rules about bodies, or each of those for success holds. It is temporary when
+//     one does not, or when there are rules and the body was cut or is encoded.
+//  5. All else is temporary: also redirects, which are never followed.
+//
+// A rule about JSON does not hold of a body that is not JSON. So a success that
+// wants one is none, and one that wants none is not undone by it.
+//
+// What is kept of the answer is kept whatever the outcome.
 func (d *Dialect) Judge(a Answer, now time.Time) data.Result {
+	if d.judging == nil && a.Status >= 200 && a.Status <= 299 {
+		return data.Result{Outcome: data.OutcomeDelivered, Status: a.Status} // as most of them are
+	}
+	r := d.judge(&a, now)
+	r.Status = a.Status
+	return r
+}
+
+func (d *Dialect) judge(a *Answer, now time.Time) data.Result {
+	j := d.judging
+	if j == nil {
+		return (&judging{}).judge(a, &reading{}, now)
+	}
+	var b reading
+	if j.reads {
+		b = a.reading()
+	}
+	r := j.judge(a, &b, now)
+	if j.keep {
+		r.Answer = d.kept(a)
+	}
+	return r
+}
+
+func (j *judging) judge(a *Answer, b *reading, now time.Time) data.Result {
+	if a.Status < 200 || a.Status > 599 {
+		return data.Result{Outcome: data.OutcomeTemporary, Cause: data.CauseMalformed}
+	}
 	switch {
-	case a.Status < 200 || a.Status > 599:
-		return data.Result{Outcome: data.OutcomeTemporary, Cause: data.CauseMalformed, Status: a.Status}
-	case a.Status < 300:
-		return data.Result{Outcome: data.OutcomeDelivered, Status: a.Status}
-	case slices.Contains(d.permanent, a.Status):
-		return data.Result{Outcome: data.OutcomePermanent, Cause: data.CauseStatus, Status: a.Status}
-	case a.Status == 429 || a.Status == 503:
-		if hint, ok := retryAfter(a.Header["Retry-After"], now); ok {
-			return data.Result{Outcome: data.OutcomeThrottled, Cause: data.CauseThrottled, Status: a.Status, Hint: hint}
+	case among(j.permanent.statuses, a.Status):
+		return data.Result{Outcome: data.OutcomePermanent, Cause: data.CauseStatus}
+	case anyHolds(j.permanent.rules, b):
+		return data.Result{Outcome: data.OutcomePermanent, Cause: data.CauseRejected}
+	}
+	byBody := anyHolds(j.throttle.rules, b)
+	if byBody || j.throttle.has(a.Status) {
+		if hint, ok := j.throttle.hint(a, b, now); ok {
+			return data.Result{Outcome: data.OutcomeThrottled, Cause: data.CauseThrottled, Hint: hint}
 		}
 	}
-	return data.Result{Outcome: data.OutcomeTemporary, Cause: data.CauseStatus, Status: a.Status}
+	switch {
+	case byBody:
+		return data.Result{Outcome: data.OutcomeTemporary, Cause: data.CauseThrottled}
+	case !j.successful(a.Status):
+		return data.Result{Outcome: data.OutcomeTemporary, Cause: data.CauseStatus}
+	}
+	if cause := j.objection(b); cause != data.CauseNone {
+		return data.Result{Outcome: data.OutcomeTemporary, Cause: cause}
+	}
+	return data.Result{Outcome: data.OutcomeDelivered}
 }
 
-// maxHint bounds a hint to what still makes sense. How much of it counts is
-// the gateway's policy.
-const maxHint = 30 * 24 * time.Hour
+// successful reports whether a status is one of success.
+func (j *judging) successful(status int) bool {
+	if j.success.statuses == nil {
+		return status >= 200 && status <= 299
+	}
+	return among(j.success.statuses, status)
+}
 
-// retryAfter returns the longest hint among the values, and whether there was
-// one at all.
-func retryAfter(values []string, now time.Time) (longest time.Duration, found bool) {
-	for _, v := range values {
-		if hint, ok := parseHint(strings.Trim(v, " \t"), now); ok {
-			longest, found = max(longest, hint), true
+// objection says why a body is not one of success.
+func (j *judging) objection(b *reading) data.Cause {
+	if len(j.success.rules)+len(j.permanent.rules)+len(j.throttle.rules) > 0 && !b.whole {
+		return data.CauseBody
+	}
+	for i := range j.success.rules {
+		rule := &j.success.rules[i]
+		if rule.holds(b) {
+			continue
 		}
-	}
-	return longest, found
-}
-
-// parseHint reads seconds, with a fraction as some send it, or an HTTP date. A
-// date that has passed is a hint of 0.
-func parseHint(v string, now time.Time) (time.Duration, bool) {
-	if hint, ok := parseSeconds(v); ok {
-		return hint, true
-	}
-	// The zone is spelt out: of a name that it does not know, time.Parse makes UTC.
-	for _, layout := range []string{"Mon, 02 Jan 2006 15:04:05 GMT", "Monday, 02-Jan-06 15:04:05 GMT", time.ANSIC} {
-		if at, err := time.Parse(layout, v); err == nil {
-			return min(max(at.Sub(now), 0), maxHint), true
+		if _, is := b.document(); rule.needsJSON() && !is {
+			return data.CauseBody
 		}
+		return data.CauseRejected
 	}
-	return 0, false
+	return data.CauseNone
 }
 
-// parseSeconds reads a decimal number of any length. A fraction is rounded up,
-// since early is worse than late.
-func parseSeconds(v string) (time.Duration, bool) {
-	whole, fraction, dotted := strings.Cut(v, ".")
-	if whole == "" || dotted && fraction == "" || !digits(whole) || !digits(fraction) {
-		return 0, false
+// NeedsBody reports whether an answer with this status cannot be judged without
+// its whole body.
+func (d *Dialect) NeedsBody(status int) bool {
+	j := d.judging
+	switch {
+	case j == nil:
+		return false
+	case len(j.permanent.rules)+len(j.throttle.rules) > 0:
+		return true
+	case j.throttle.inBody && j.throttle.has(status):
+		return true
 	}
-	var hint time.Duration
-	for i := range len(whole) {
-		hint = min(hint*10+time.Duration(whole[i]-'0')*time.Second, maxHint)
-	}
-	if strings.Trim(fraction, "0") != "" {
-		hint += time.Second
-	}
-	return min(hint, maxHint), true
-}
-
-func digits(v string) bool {
-	for i := range len(v) {
-		if v[i] < '0' || v[i] > '9' {
-			return false
-		}
-	}
-	return true
+	return len(j.success.rules) > 0 && j.successful(status)
 }

@@ -153,7 +153,7 @@ func (l length) split(text string) (parts []string, ok bool) {
 		parts, ok = l.cut(text, MaxParts)
 	}
 	for i := range parts {
-		parts[i] = number(i+1, len(parts)) + parts[i]
+		parts[i] = partNumber(i+1, len(parts)) + parts[i]
 	}
 	return parts, ok
 }
@@ -164,7 +164,7 @@ func (l length) cut(text string, most int) (parts []string, ok bool) {
 		if len(parts) == most {
 			return nil, false
 		}
-		room := l.limit - len(number(len(parts)+1, most))
+		room := l.limit - len(partNumber(len(parts)+1, most))
 		end, space := l.unit.walk(rest, room)
 		switch {
 		case end == 0:
@@ -178,4 +178,4 @@ func (l length) cut(text string, most int) (parts []string, ok bool) {
 	return parts, true
 }
 
-func number(i, of int) string { return fmt.Sprintf("(%d/%d) ", i, of) }
+func partNumber(i, of int) string { return fmt.Sprintf("(%d/%d) ", i, of) }

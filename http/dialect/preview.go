@@ -36,8 +36,8 @@ func (c *compiler) shown(secret string) string {
 	return secret
 }
 
-// hide masks the constants of something whose name tells of a secret.
-func (c *compiler) hide(name string, parts []part) []part {
+// maskField masks the constants of something whose name tells of a secret.
+func (c *compiler) maskField(name string, parts []part) []part {
 	if !c.masked || !c.secrets[name] && !tellsSecret(name) {
 		return parts
 	}

@@ -142,6 +142,7 @@ func (c *compiler) signing(s Signature) *signing {
 	if s.Key == "" || len(compiled.key) == 0 && len(c.complaints) == 0 {
 		c.complain(path+".key", "is empty")
 	}
+	c.hideTemplate(s.Key)
 	c.signs = true
 	return compiled
 }

@@ -146,7 +146,7 @@ func (c *compiler) query(t *target, declared map[string]string) {
 		}
 		escaped := string(appendEscaped(nil, name, 0))
 		value, when := c.leaf(path, declared[name], inQuery)
-		value = c.hide(name, value)
+		value = c.maskField(name, value)
 		switch when {
 		case always:
 			w.ask(t, escaped, value)
@@ -176,6 +176,8 @@ func (c *compiler) user(userinfo string) {
 		c.complain("auth", "is given twice, the URL has a user and password")
 	}
 	c.taken["Authorization"] = "the URL has a user and password"
+	c.guess(user)
+	c.hide(password)
 	c.extra = append(c.extra, c.authorization(user, password))
 }
 
