@@ -20,7 +20,7 @@ const idleTimeout = 4 * time.Second
 type Options struct {
 	Version  string         // what the User-Agent says; "" means dev
 	RootCAs  *x509.CertPool // who may vouch for gateways; nil means the system's
-	BodyWait time.Duration  // how long a body may take once the head is complete; 0 means one second
+	BodyWait time.Duration  // how long a body that no rule needs may take once the head is complete; 0 means one second
 
 	// MaxConns is how many connections are open at once, those in use and those
 	// kept for later; 0 means no bound. Beyond it the oldest that is kept is closed
@@ -86,10 +86,10 @@ func (c *Client) Deliver(ctx context.Context, d *dialect.Dialect, m data.Message
 		// The same message never renders to anything else.
 		return data.Result{Outcome: data.OutcomePermanent, Cause: data.CauseRendering}
 	}
-	answer, cause := c.Do(ctx, r, timeout)
+	answer, cause := c.do(ctx, r, terms{deadline: time.Now().Add(timeout), judge: d})
 	switch cause {
 	case data.CauseNone:
-		return d.Judge(answer, time.Now())
+		return judged(ctx, d, answer)
 	case data.CauseRendering:
 		return data.Result{Outcome: data.OutcomePermanent, Cause: cause}
 	case data.CauseCutOff:
@@ -98,27 +98,51 @@ func (c *Client) Deliver(ctx context.Context, d *dialect.Dialect, m data.Message
 	return data.Result{Outcome: data.OutcomeTemporary, Cause: cause}
 }
 
+// judged has an answer judged. When its body counts and ctx ended while it came in,
+// nobody knows what the gateway has, as if there were no answer.
+func judged(ctx context.Context, d *dialect.Dialect, a dialect.Answer) data.Result {
+	r := d.Judge(a, time.Now())
+	if r.Cause == data.CauseBody && a.Cut && ctx.Err() != nil {
+		r.Outcome, r.Cause = data.OutcomeUnknown, data.CauseCutOff
+	}
+	return r
+}
+
+// terms are what is agreed on about one request.
+type terms struct {
+	deadline time.Time
+	judge    judge // nil for one that needs no bodies
+}
+
+// judge says of which answers it needs the whole body.
+type judge interface {
+	NeedsBody(status int) bool
+}
+
 // Do sends one request, once, and returns the answer as soon as its head is
 // complete and its body was read as far as it is wanted. The cause is
 // [data.CauseNone] when there is an answer, whatever its status, and
 // [data.CauseCutOff] when ctx ended before there was one.
 func (c *Client) Do(ctx context.Context, r dialect.Request, timeout time.Duration) (dialect.Answer, data.Cause) {
-	deadline := time.Now().Add(timeout)
+	return c.do(ctx, r, terms{deadline: time.Now().Add(timeout)})
+}
+
+func (c *Client) do(ctx context.Context, r dialect.Request, t terms) (dialect.Answer, data.Cause) {
 	x := c.exchanges.Get().(*exchange)
 	defer func() { x.release(); c.exchanges.Put(x) }()
 	to, err := x.compose(r, c.agent)
 	if err != nil {
 		return dialect.Answer{}, data.CauseRendering
 	}
-	conn, err := c.connect(ctx, to, deadline)
+	conn, err := c.connect(ctx, to, t.deadline)
 	if err != nil {
 		return dialect.Answer{}, unconnected(ctx, err)
 	}
 	// Only closing ends what is under way for good: a deadline could be set anew
 	// at the same moment.
 	stop := context.AfterFunc(ctx, conn.close)
-	x.begin(conn, r.Body, deadline)
-	a, err := x.answer(deadline, c.bodyWait)
+	x.begin(conn, r.Body, t.deadline)
+	a, err := x.answer(t, c.bodyWait)
 	good := x.end()
 	if stop() && good {
 		c.idle.put(conn)
@@ -127,7 +151,7 @@ func (c *Client) Do(ctx context.Context, r dialect.Request, timeout time.Duratio
 		x.wait()
 	}
 	if err != nil {
-		return dialect.Answer{}, unanswered(ctx, deadline, err)
+		return dialect.Answer{}, unanswered(ctx, t.deadline, err)
 	}
 	return a, data.CauseNone
 }

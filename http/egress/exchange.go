@@ -159,8 +159,8 @@ func (x *exchange) Read(p []byte) (int, error) {
 }
 
 // answer reads the answer. The error says why there is none; one whose body is
-// not complete is an answer.
-func (x *exchange) answer(deadline time.Time, bodyWait time.Duration) (dialect.Answer, error) {
+// not complete is an answer. A body that is not needed has bodyWait to come in.
+func (x *exchange) answer(t terms, bodyWait time.Duration) (dialect.Answer, error) {
 	resp, err := http.ReadResponse(x.in, nil)
 	for err == nil && interim(resp.StatusCode) {
 		resp, err = http.ReadResponse(x.in, nil)
@@ -183,8 +183,9 @@ func (x *exchange) answer(deadline time.Time, bodyWait time.Duration) (dialect.A
 	}
 	ended := true
 	if resp.Body != http.NoBody {
-		// No rule of a dialect needs the body of an answer that drips in.
-		if grace := time.Now().Add(bodyWait); grace.Before(deadline) {
+		// A body that drips in is waited for only where a rule needs it.
+		needed := t.judge != nil && t.judge.NeedsBody(a.Status)
+		if grace := time.Now().Add(bodyWait); !needed && grace.Before(t.deadline) {
 			_ = x.conn.stream.SetReadDeadline(grace)
 		}
 		a.Body, a.Cut, ended = read(resp)
