@@ -17,9 +17,9 @@ type Auth struct {
 	HMAC             *HMAC
 	StandardWebhooks *StandardWebhooks
 	Signature        *Signature
-	// Later says that whoever sends the request adds its Authorization header, as
-	// for a token that has to be fetched. The dialect keeps the place free.
-	Later bool
+	// OAuth2 has requests carry a token that must be fetched, so that whoever sends
+	// them adds their Authorization header. The dialect keeps the place free.
+	OAuth2 *OAuth2
 }
 
 // Basic is user and password (RFC 7617).
@@ -33,7 +33,7 @@ type Credential struct {
 
 // credentials are what a dialect makes requests with, besides what is constant.
 type credentials struct {
-	later   bool
+	grant   *Grant
 	signing *signing
 	hmac    *bodyMAC
 	webhook *webhook
@@ -43,7 +43,7 @@ type credentials struct {
 func (a Auth) given() int {
 	n := 0
 	for _, set := range []bool{
-		a.Basic != nil, a.Bearer != "", a.Header != nil, a.Query != nil, a.HMAC != nil, a.StandardWebhooks != nil, a.Signature != nil, a.Later,
+		a.Basic != nil, a.Bearer != "", a.Header != nil, a.Query != nil, a.HMAC != nil, a.StandardWebhooks != nil, a.Signature != nil, a.OAuth2 != nil,
 	} {
 		if set {
 			n++
@@ -64,10 +64,7 @@ func (c *compiler) auth(a Auth) *credentials {
 	case n > 1:
 		c.complain("auth", "is more than one of basic, bearer, header, query, hmac, standard_webhooks, signature and oauth2")
 	}
-	s := &credentials{later: a.Later}
-	if a.Later {
-		c.taken["Authorization"] = byAuth
-	}
+	s := &credentials{}
 	if a.Basic != nil {
 		c.basicAuth(*a.Basic)
 	}
@@ -90,7 +87,10 @@ func (c *compiler) auth(a Auth) *credentials {
 	if a.Signature != nil {
 		s.signing = c.signing(*a.Signature)
 	}
-	if s.later || s.hmac != nil || s.webhook != nil || s.signing != nil {
+	if a.OAuth2 != nil {
+		s.grant = c.grant(*a.OAuth2)
+	}
+	if s.grant != nil || s.hmac != nil || s.webhook != nil || s.signing != nil {
 		return s
 	}
 	return nil
@@ -106,12 +106,18 @@ func (c *compiler) secret(path, source string) string {
 // text compiles a text of auth, which must not come out empty.
 func (c *compiler) text(path, source string) string {
 	before := len(c.complaints)
+	text := c.settled(path, source)
+	if text == "" && len(c.complaints) == before {
+		c.complain(path, "is empty")
+	}
+	return text
+}
+
+// settled puts settings into a text of auth.
+func (c *compiler) settled(path, source string) string {
 	var text strings.Builder
 	for _, p := range c.parse(path, source, c.constant) {
 		text.WriteString(p.text)
-	}
-	if text.Len() == 0 && len(c.complaints) == before {
-		c.complain(path, "is empty")
 	}
 	return text.String()
 }
@@ -160,7 +166,3 @@ func (c *compiler) authQuery(q Credential) {
 	value := c.secret("auth.query.value", q.Value)
 	c.asks = append(c.asks, field{q.Name, add(nil, c.shown(string(appendEscaped(nil, value, 0)))), always})
 }
-
-// Later reports whether the sender has to add an Authorization header to what
-// [Dialect.Render] makes.
-func (d *Dialect) Later() bool { return d.auth != nil && d.auth.later }

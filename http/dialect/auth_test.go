@@ -52,7 +52,7 @@ func TestAuthIsPartOfTheRequest(t *testing.T) {
 			if got := header(r)[tt.name]; !slices.Equal(got, []string{tt.value}) || err != nil {
 				t.Errorf("Render() with %s has %s: %q, %v; want %q", name, tt.name, got, err, tt.value)
 			}
-			if compiled.Later() || !reflect.DeepEqual(compiled, compile(t, d)) {
+			if compiled.Grant() != nil || !reflect.DeepEqual(compiled, compile(t, d)) {
 				t.Errorf("Compile() of the same with %s makes another dialect, or the sender is to authorize", name)
 			}
 		})
@@ -74,11 +74,11 @@ func TestAuthInQuery(t *testing.T) {
 	}
 }
 
-func TestLaterKeepsAuthorizationFree(t *testing.T) {
-	d := dialect.Declaration{URL: someURL, Auth: dialect.Auth{Later: true}}
+func TestOAuth2KeepsAuthorizationFree(t *testing.T) {
+	d := dialect.Declaration{URL: someURL, Auth: dialect.Auth{OAuth2: oauth2()}}
 	compiled := compile(t, d)
 	r, err := compiled.Render(input("hi"))
-	if got := header(r)["Authorization"]; !compiled.Later() || got != nil || err != nil {
+	if got := header(r)["Authorization"]; compiled.Grant() == nil || got != nil || err != nil {
 		t.Errorf("Render() has Authorization %q, %v; want it left to the sender", got, err)
 	}
 	d.Headers = map[string]string{"authorization": "x"}
@@ -201,9 +201,9 @@ func TestAuthComplains(t *testing.T) {
 		give dialect.Declaration
 		want []string
 	}{
-		"two":                      {with(dialect.Auth{Bearer: "x", Later: true}), []string{"auth"}},
+		"two":                      {with(dialect.Auth{Bearer: "x", OAuth2: oauth2()}), []string{"auth"}},
 		"bearer and URL":           {dialect.Declaration{URL: "http://me:x@example.org", Auth: dialect.Auth{Bearer: "x"}}, []string{"auth"}},
-		"later and URL":            {dialect.Declaration{URL: "http://me:x@example.org", Auth: dialect.Auth{Later: true}}, []string{"auth"}},
+		"OAuth 2 and URL":          {dialect.Declaration{URL: "http://me:x@example.org", Auth: dialect.Auth{OAuth2: oauth2()}}, []string{"auth"}},
 		"header and URL":           {dialect.Declaration{URL: "http://me:x@example.org", Auth: dialect.Auth{Header: &dialect.Credential{Name: "X-A", Value: "x"}}}, nil},
 		"bearer and header":        {headed(dialect.Auth{Bearer: "x"}, "authorization"), []string{"headers.authorization"}},
 		"basic and header":         {headed(dialect.Auth{Basic: &dialect.Basic{User: "x"}}, "Authorization"), []string{"headers.Authorization"}},

@@ -83,4 +83,9 @@
 // that a rule needs and that was cut off, is encoded or is not JSON is never a
 // success. What is kept of an answer has *** in place of each secret of the
 // declaration, however the answer encodes it.
+//
+// # Tokens
+//
+// Where requests carry an access token, [Dialect.Grant] says how to ask for it and
+// reads what comes back; who sends the requests keeps the tokens.
 package dialect

@@ -296,7 +296,7 @@ func fuzzedAuth(how uint8, name, value, secret string) (a dialect.Auth) {
 	case 8:
 		a.Bearer = value
 	case 9:
-		a.Later = true
+		a.OAuth2 = &dialect.OAuth2{TokenURL: someURL, ClientID: value, ClientSecret: "{{settings.s}}"}
 	}
 	return a
 }

@@ -75,7 +75,8 @@ func (t Throttle) empty() bool {
 //  1. A status that no final answer has, outside of 200 to 599, is malformed, and
 //     the outcome temporary.
 //  2. What the declaration calls permanent is that whatever else the answer says: by
-//     its status, or by a rule that holds of its body.
+//     its status, or by a rule that holds of its body. With OAuth 2 a 401 is not
+//     permanent by its status, since it may only mean that the token has ended.
 //  3. What asks to wait, by its status or by a rule that holds of its body, is
 //     throttled when it says how long, in one of the places for that, or the
 //     declaration does. The longest of these waits counts. One that does not say how
@@ -101,25 +102,25 @@ func (d *Dialect) Judge(a Answer, now time.Time) data.Result {
 func (d *Dialect) judge(a *Answer, now time.Time) data.Result {
 	j := d.judging
 	if j == nil {
-		return (&judging{}).judge(a, &reading{}, now)
+		return (&judging{}).judge(a, &reading{}, now, d.Grant() != nil)
 	}
 	var b reading
 	if j.reads {
 		b = a.reading()
 	}
-	r := j.judge(a, &b, now)
+	r := j.judge(a, &b, now, d.Grant() != nil)
 	if j.keep {
 		r.Answer = d.kept(a)
 	}
 	return r
 }
 
-func (j *judging) judge(a *Answer, b *reading, now time.Time) data.Result {
+func (j *judging) judge(a *Answer, b *reading, now time.Time, tokens bool) data.Result {
 	if a.Status < 200 || a.Status > 599 {
 		return data.Result{Outcome: data.OutcomeTemporary, Cause: data.CauseMalformed}
 	}
 	switch {
-	case among(j.permanent.statuses, a.Status):
+	case j.ends(a.Status, tokens):
 		return data.Result{Outcome: data.OutcomePermanent, Cause: data.CauseStatus}
 	case anyHolds(j.permanent.rules, b):
 		return data.Result{Outcome: data.OutcomePermanent, Cause: data.CauseRejected}
@@ -140,6 +141,14 @@ func (j *judging) judge(a *Answer, b *reading, now time.Time) data.Result {
 		return data.Result{Outcome: data.OutcomeTemporary, Cause: cause}
 	}
 	return data.Result{Outcome: data.OutcomeDelivered}
+}
+
+// ends reports whether a status is permanent.
+func (j *judging) ends(status int, tokens bool) bool {
+	if tokens && status == 401 {
+		return false
+	}
+	return among(j.permanent.statuses, status)
 }
 
 // successful reports whether a status is one of success.

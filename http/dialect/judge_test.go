@@ -206,16 +206,27 @@ func TestJudgeInOrder(t *testing.T) {
 		"interim":                            {101, "30", good, false, "", malformed},
 		"too large":                          {600, "", `{"code": 88, "wait": 1}`, false, "", malformed},
 	}
-	d := compile(t, decl)
-	for name, tt := range tests {
-		a := dialect.Answer{Status: tt.status, Body: []byte(tt.body), Cut: tt.cut, Header: map[string][]string{"Retry-After": {tt.header}, "Content-Encoding": {tt.coding}}}
-		want := tt.want
-		want.Status = tt.status
-		if got := d.Judge(a, now); got != want {
-			t.Errorf("%s: Judge(%+v) = %+v; want %+v", name, a, got, want)
+	for _, tokens := range []bool{false, true} {
+		if tokens {
+			decl.Auth.OAuth2 = &dialect.OAuth2{TokenURL: someURL, ClientID: "me", ClientSecret: "s3cret"}
 		}
-		if cut := want.Cause == data.CauseBody && (tt.cut || tt.coding != ""); cut && !d.NeedsBody(tt.status) {
-			t.Errorf("%s: NeedsBody(%d) = false", name, tt.status)
+		d := compile(t, decl)
+		for name, tt := range tests {
+			a := dialect.Answer{Status: tt.status, Body: []byte(tt.body), Cut: tt.cut, Header: map[string][]string{"Retry-After": {tt.header}, "Content-Encoding": {tt.coding}}}
+			want := tt.want
+			want.Status = tt.status
+			if got := d.Judge(a, now); got != want {
+				t.Errorf("%s: Judge(%+v) = %+v; want %+v", name, a, got, want)
+			}
+			if cut := want.Cause == data.CauseBody && (tt.cut || tt.coding != ""); cut && !d.NeedsBody(tt.status) {
+				t.Errorf("%s: NeedsBody(%d) = false", name, tt.status)
+			}
+		}
+		// The end of a token is no last word on a message.
+		want := map[bool]data.Result{false: byStatus, true: refused}[tokens]
+		want.Status = 401
+		if got := d.Judge(dialect.Answer{Status: 401}, now); got != want {
+			t.Errorf("with tokens %v, Judge(401) = %+v; want %+v", tokens, got, want)
 		}
 	}
 }

@@ -22,7 +22,7 @@ func (d Declaration) Preview(in Input) (Request, error) {
 	c := newCompiler(d)
 	c.masked = true
 	r, err := c.dialect(d).Render(in)
-	if d.Auth.Later {
+	if d.Auth.OAuth2 != nil {
 		r.Header = append(r.Header, HeaderField{"Authorization", mask})
 	}
 	return r, err

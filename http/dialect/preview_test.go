@@ -85,8 +85,8 @@ func TestPreview(t *testing.T) {
 			dialect.Declaration{URL: "https://me:{{settings.shop}}@{{settings.shop}}.example.org", Body: none},
 			"POST https://***.example.org/\nAuthorization: Basic ***\n" + own,
 		},
-		"later": {dialect.Declaration{URL: someURL, Auth: dialect.Auth{Later: true}, Body: none}, "POST https://example.org/in\n" + own + "Authorization: ***\n"},
-		"hmac":  {dialect.Declaration{URL: someURL, Auth: dialect.Auth{HMAC: &dialect.HMAC{Secret: "s3cret", Header: "X-S", Prefix: "sha256="}}, Body: none}, "POST https://example.org/in\n" + own + "X-S: sha256=***\n"},
+		"OAuth 2": {dialect.Declaration{URL: someURL, Auth: dialect.Auth{OAuth2: oauth2()}, Body: none}, "POST https://example.org/in\n" + own + "Authorization: ***\n"},
+		"hmac":    {dialect.Declaration{URL: someURL, Auth: dialect.Auth{HMAC: &dialect.HMAC{Secret: "s3cret", Header: "X-S", Prefix: "sha256="}}, Body: none}, "POST https://example.org/in\n" + own + "X-S: sha256=***\n"},
 		"webhooks": {
 			dialect.Declaration{URL: someURL, Auth: dialect.Auth{StandardWebhooks: &dialect.StandardWebhooks{Secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}}, Body: none},
 			"POST https://example.org/in\n" + own + "Webhook-Id: 000g000000002\nWebhook-Timestamp: 1796036400\nWebhook-Signature: v1,***\n",
@@ -114,7 +114,7 @@ func TestPreview(t *testing.T) {
 			}
 			// Without secrets and masks it is what is sent.
 			r, err := compile(t, tt.give).Render(full("hi"))
-			if sent := show(r); err != nil || strings.Count(sent, "\n") != strings.Count(got, "\n") && !tt.give.Auth.Later {
+			if sent := show(r); err != nil || strings.Count(sent, "\n") != strings.Count(got, "\n") && tt.give.Auth.OAuth2 == nil {
 				t.Errorf("Render() =\n%s\nwant the lines of\n%s", sent, got)
 			}
 		})
@@ -152,7 +152,7 @@ func everywhere(secret string, kind, auth uint8) dialect.Declaration {
 		{HMAC: &dialect.HMAC{Secret: "{{settings.s}}", Header: "X-S"}},
 		{StandardWebhooks: &dialect.StandardWebhooks{Secret: "whsec_" + base64.StdEncoding.EncodeToString([]byte(fmt.Sprintf("%24.60q", secret)))}},
 		{Signature: &dialect.Signature{Key: "{{settings.s}}", Text: "{{timestamp}}{{settings.s}}"}},
-		{Later: true},
+		{OAuth2: oauth2()},
 	}[auth%8]
 	if d.Auth.Signature != nil {
 		d.Query["sign"], d.Headers["X-Sign"] = "{{signature}}", "{{signature}}"

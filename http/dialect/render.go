@@ -34,7 +34,7 @@ type Request struct {
 type HeaderField struct{ Name, Value string }
 
 // Render makes the request for one attempt. It is complete but for what the
-// sender says of itself and, if [Dialect.Later] says so, its Authorization. The
+// sender says of itself and, where there is a [Dialect.Grant], its Authorization. The
 // error is [ErrUnfit] or [ErrTooLong], names the place, and quotes no value.
 func (d *Dialect) Render(in Input) (Request, error) {
 	r, err := d.compose(&in)

@@ -43,8 +43,12 @@ type Client struct {
 	dialer    *dialer
 	idle      *pool
 	exchanges sync.Pool
+	sources   *recent[[32]byte, *source] // of access tokens, by the sums of their grants
 	agent     string
 	bodyWait  time.Duration
+
+	life context.Context // until Close: of what is done for more than one attempt
+	end  context.CancelFunc
 }
 
 // New returns a client. It keeps no connection before the first request.
@@ -62,22 +66,30 @@ func New(o Options) *Client {
 	if o.BodyWait == 0 {
 		o.BodyWait = time.Second
 	}
-	return &Client{
+	c := &Client{
 		dialer:    newDialer(o),
 		idle:      newPool(o.MaxIdle, o.MaxConns, idleTimeout),
 		exchanges: sync.Pool{New: func() any { return newExchange() }},
+		sources:   newRecent[[32]byte, *source](maxSources),
 		agent:     "postrider/" + o.Version,
 		bodyWait:  o.BodyWait,
 	}
+	c.life, c.end = context.WithCancel(context.Background())
+	return c
 }
 
-// Close drops the connections that are not in use. Those that are in use go
-// with their attempts.
-func (c *Client) Close() { c.idle.close() }
+// Close drops the connections that are not in use, and ends requests for access
+// tokens. Connections that are in use go with their attempts.
+func (c *Client) Close() {
+	c.end()
+	c.idle.close()
+}
 
 // Deliver makes one attempt: it renders the message, sends the request and has
-// the answer judged. It returns within timeout. When ctx ends first nobody
-// knows what the gateway has, and the outcome says so.
+// the answer judged. Where the request carries an access token, that is fetched
+// before, if there is none: then this is a request too, to another address. It
+// returns within timeout. When ctx ends first nobody knows what the gateway has,
+// and the outcome says so.
 func (c *Client) Deliver(ctx context.Context, d *dialect.Dialect, m data.Message, number int, timeout time.Duration) data.Result {
 	r, err := d.Render(dialect.Input{
 		ID: m.ID, Gateway: m.Gateway, Text: m.Text, AcceptedAt: m.AcceptedAt, Attempt: number, Now: time.Now(),
@@ -86,7 +98,7 @@ func (c *Client) Deliver(ctx context.Context, d *dialect.Dialect, m data.Message
 		// The same message never renders to anything else.
 		return data.Result{Outcome: data.OutcomePermanent, Cause: data.CauseRendering}
 	}
-	answer, cause := c.do(ctx, r, terms{deadline: time.Now().Add(timeout), judge: d})
+	answer, cause := c.send(ctx, d, r, time.Now().Add(timeout))
 	switch cause {
 	case data.CauseNone:
 		return judged(ctx, d, answer)
@@ -96,6 +108,24 @@ func (c *Client) Deliver(ctx context.Context, d *dialect.Dialect, m data.Message
 		return data.Result{Outcome: data.OutcomeUnknown, Cause: cause}
 	}
 	return data.Result{Outcome: data.OutcomeTemporary, Cause: cause}
+}
+
+// send sends a request of a dialect, with an access token where it carries one.
+func (c *Client) send(ctx context.Context, d *dialect.Dialect, r dialect.Request, deadline time.Time) (dialect.Answer, data.Cause) {
+	t := terms{deadline: deadline, judge: d}
+	s := c.source(d)
+	if s == nil {
+		return c.do(ctx, r, t)
+	}
+	token, cause := s.get(ctx, c.life, deadline)
+	if cause != data.CauseNone {
+		return dialect.Answer{}, cause
+	}
+	r.Header = append(r.Header, dialect.Token{Value: token}.Bearer())
+	a, cause := c.do(ctx, r, t)
+	a.Secrets = []string{token}
+	s.heard(token, a.Status)
+	return a, cause
 }
 
 // judged has an answer judged. When its body counts and ctx ended while it came in,
@@ -158,11 +188,18 @@ func (c *Client) do(ctx context.Context, r dialect.Request, t terms) (dialect.An
 
 // Probe finds out whether the gateway of d can be reached: it connects, and
 // shakes hands where that is secure, within timeout. It sends no request, so it
-// is no attempt. The cause is [data.CauseNone] when there was a connection, which
+// is no attempt; but where requests carry an access token it sees to it that there
+// is one. The cause is [data.CauseNone] when there was a connection, which
 // is kept for the next request, and [data.CauseCutOff] when ctx ended first.
 func (c *Client) Probe(ctx context.Context, d *dialect.Dialect, timeout time.Duration) data.Cause {
+	deadline := time.Now().Add(timeout)
+	if s := c.source(d); s != nil {
+		if _, cause := s.get(ctx, c.life, deadline); cause != data.CauseNone {
+			return cause
+		}
+	}
 	secure, host := d.Endpoint()
-	conn, err := c.dial(ctx, endpoint{secure: secure, host: host}, time.Now().Add(timeout))
+	conn, err := c.dial(ctx, endpoint{secure: secure, host: host}, deadline)
 	if err != nil {
 		return unconnected(ctx, err)
 	}

@@ -7,4 +7,9 @@
 // at most one request. A body that a rule needs may take all the time that is left,
 // any other a moment. What it reports of a failure is a word of a closed list,
 // never a text that may quote a URL, a header or an answer.
+//
+// Requests that carry an access token (RFC 6749, 4.4) wait for it within their own
+// time. One is fetched at a time for all that would get the same one, used until
+// shortly before its end, and dropped when the gateway answers 401. A token endpoint
+// that gave none is left alone for some seconds.
 package egress
