@@ -23,6 +23,8 @@ type Dialect struct {
 
 	judging *judging // nil for what goes without saying
 	masker  masker
+
+	identity *Identity // nil for none
 }
 
 // wants is what a dialect asks of messages beyond a text. It is apart from the
@@ -75,6 +77,7 @@ func (c *compiler) dialect(declaration Declaration) *Dialect {
 		d.wants = &w
 	}
 	d.judging = c.judging(declaration)
+	d.identity = c.identity(declaration.TLS, d.target.secure)
 	d.masker = c.masker(declaration)
 	for _, p := range d.body {
 		d.fixed = int32(min(int(d.fixed)+len(p.text), maxOutput))

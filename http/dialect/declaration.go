@@ -10,6 +10,7 @@ type Declaration struct {
 	Query     map[string]string  // names are constant, values are templates; follows the query of URL
 	Headers   map[string]string  // names are constant, values are templates
 	Auth      Auth
+	TLS       TLS      // beyond the usual
 	Secrets   []string // names of headers and Query fields whose constants are secrets, as the maps have them
 	Body      Body     // none of its fields set means {"message": "{{message}}"}, and for GET no body
 	Needs     []string // the fields that no message may lack: message, to, title, params.NAME

@@ -84,8 +84,10 @@
 // success. What is kept of an answer has *** in place of each secret of the
 // declaration, however the answer encodes it.
 //
-// # Tokens
+// # Tokens and certificates
 //
 // Where requests carry an access token, [Dialect.Grant] says how to ask for it and
-// reads what comes back; who sends the requests keeps the tokens.
+// reads what comes back; who sends the requests keeps the tokens. [Dialect.Identity]
+// has the certificate and the authority of connections, which are read when the
+// declaration is compiled.
 package dialect

@@ -43,9 +43,11 @@ type Client struct {
 	dialer    *dialer
 	idle      *pool
 	exchanges sync.Pool
-	sources   *recent[[32]byte, *source] // of access tokens, by the sums of their grants
 	agent     string
 	bodyWait  time.Duration
+
+	sources    *recent[sourceKey, *source]  // of access tokens
+	identities *recent[[32]byte, *identity] // by the sums of what was declared
 
 	life context.Context // until Close: of what is done for more than one attempt
 	end  context.CancelFunc
@@ -70,9 +72,11 @@ func New(o Options) *Client {
 		dialer:    newDialer(o),
 		idle:      newPool(o.MaxIdle, o.MaxConns, idleTimeout),
 		exchanges: sync.Pool{New: func() any { return newExchange() }},
-		sources:   newRecent[[32]byte, *source](maxSources),
 		agent:     "postrider/" + o.Version,
 		bodyWait:  o.BodyWait,
+
+		sources:    newRecent[sourceKey, *source](maxSources),
+		identities: newRecent[[32]byte, *identity](maxIdentities),
 	}
 	c.life, c.end = context.WithCancel(context.Background())
 	return c
@@ -112,7 +116,7 @@ func (c *Client) Deliver(ctx context.Context, d *dialect.Dialect, m data.Message
 
 // send sends a request of a dialect, with an access token where it carries one.
 func (c *Client) send(ctx context.Context, d *dialect.Dialect, r dialect.Request, deadline time.Time) (dialect.Answer, data.Cause) {
-	t := terms{deadline: deadline, judge: d}
+	t := terms{deadline: deadline, judge: d, as: d.Identity()}
 	s := c.source(d)
 	if s == nil {
 		return c.do(ctx, r, t)
@@ -141,7 +145,8 @@ func judged(ctx context.Context, d *dialect.Dialect, a dialect.Answer) data.Resu
 // terms are what is agreed on about one request.
 type terms struct {
 	deadline time.Time
-	judge    judge // nil for one that needs no bodies
+	judge    judge             // nil for one that needs no bodies
+	as       *dialect.Identity // how its connection is secured beyond the usual; nil for no such thing
 }
 
 // judge says of which answers it needs the whole body.
@@ -164,6 +169,7 @@ func (c *Client) do(ctx context.Context, r dialect.Request, t terms) (dialect.An
 	if err != nil {
 		return dialect.Answer{}, data.CauseRendering
 	}
+	to.as = c.identity(t.as)
 	conn, err := c.connect(ctx, to, t.deadline)
 	if err != nil {
 		return dialect.Answer{}, unconnected(ctx, err)
@@ -199,7 +205,7 @@ func (c *Client) Probe(ctx context.Context, d *dialect.Dialect, timeout time.Dur
 		}
 	}
 	secure, host := d.Endpoint()
-	conn, err := c.dial(ctx, endpoint{secure: secure, host: host}, deadline)
+	conn, err := c.dial(ctx, endpoint{secure: secure, host: host, as: c.identity(d.Identity())}, deadline)
 	if err != nil {
 		return unconnected(ctx, err)
 	}

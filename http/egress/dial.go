@@ -12,7 +12,8 @@ import (
 // the same one.
 type endpoint struct {
 	secure bool
-	host   string // with the port, if the URL has one
+	host   string    // with the port, if the URL has one
+	as     *identity // nil for that of all who declare none
 }
 
 // address returns the host, without the brackets that IPv6 has in a URL, and
@@ -60,7 +61,11 @@ func (d *dialer) dial(ctx context.Context, to endpoint) (*conn, error) {
 	if !to.secure {
 		return newConn(to, raw, nil), nil
 	}
-	config := d.tls.Clone()
+	config := d.tls
+	if to.as != nil {
+		config = to.as.config
+	}
+	config = config.Clone()
 	config.ServerName = host
 	secure := tls.Client(raw, config)
 	if err := secure.HandshakeContext(ctx); err != nil {

@@ -8,6 +8,10 @@
 // any other a moment. What it reports of a failure is a word of a closed list,
 // never a text that may quote a URL, a header or an answer.
 //
+// A gateway may be declared with a certificate of ours and an authority of its own.
+// Its connections and TLS sessions serve only gateways that are declared with the
+// same ones.
+//
 // Requests that carry an access token (RFC 6749, 4.4) wait for it within their own
 // time. One is fetched at a time for all that would get the same one, used until
 // shortly before its end, and dropped when the gateway answers 401. A token endpoint

@@ -18,6 +18,9 @@ const fetchTimeout = 10 * time.Second
 // forgotten its token, nothing else.
 const maxSources = 10_000
 
+// sourceKey is the same for all that get the same tokens in the same way.
+type sourceKey struct{ grant, identity [32]byte }
+
 // source has the access token of all that would get the same one. It fetches one at
 // a time, and each attempt that needs it waits.
 type source struct {
@@ -40,10 +43,14 @@ func (c *Client) source(d *dialect.Dialect) *source {
 	if g == nil {
 		return nil
 	}
-	return c.sources.get(g.Sum(), func() *source {
+	key, as := sourceKey{grant: g.Sum()}, d.Identity()
+	if as != nil {
+		key.identity = as.Sum()
+	}
+	return c.sources.get(key, func() *source {
 		return &source{fetch: func(ctx context.Context) (dialect.Token, time.Duration, bool) {
 			deadline, _ := ctx.Deadline()
-			a, cause := c.do(ctx, g.Request(), terms{deadline: deadline, judge: everyBody{}})
+			a, cause := c.do(ctx, g.Request(), terms{deadline: deadline, judge: everyBody{}, as: as})
 			if cause != data.CauseNone {
 				return dialect.Token{}, 0, false
 			}
