@@ -103,3 +103,6 @@ func (recorded) IgnoreDeadLetterLogging() {}
 
 // IgnoreDeadLetterLogging keeps references out of the log.
 func (loaded) IgnoreDeadLetterLogging() {}
+
+// IgnoreDeadLetterLogging keeps what gateways answered out of the log.
+func (attemptDone) IgnoreDeadLetterLogging() {}
