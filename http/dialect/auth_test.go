@@ -102,8 +102,8 @@ func TestStandardWebhooksVerify(t *testing.T) {
 	}
 	render := func(now time.Time, secret, previous string) dialect.Request {
 		d := compile(t, dialect.Declaration{
-			URL: someURL, Settings: plainSettings("secret", secret),
-			Auth: dialect.Auth{StandardWebhooks: &dialect.StandardWebhooks{Secret: "{{settings.secret}}", Previous: previous}},
+			URL: someURL, Settings: plainSettings("secret", secret, "previous", previous),
+			Auth: dialect.Auth{StandardWebhooks: &dialect.StandardWebhooks{Secret: "{{settings.secret}}", Previous: "{{settings.previous}}"}},
 		})
 		in := input("say \"hi\" ü 👍")
 		in.Now = now
@@ -128,12 +128,15 @@ func TestStandardWebhooksVerify(t *testing.T) {
 		}
 	}
 	r := render(now, secret, "")
-	if h := header(r); h.Get("webhook-id") != "000g000000002" || strings.Count(h.Get("webhook-signature"), "v1,") != 1 {
-		t.Errorf("headers = %v; want the message's id and one signature", h)
+	if h := header(r); h.Get("webhook-id") != "6dcd7e0b-ca49-5ec9-84f7-da57d82a1202" || strings.Count(h.Get("webhook-signature"), "v1,") != 1 {
+		t.Errorf("headers = %v; want the message's UUID and one signature", h)
 	}
 	r.Body = append(r.Body, ' ')
 	if verify(secret, r) == nil {
 		t.Error("Verify() of a changed body succeeds")
+	}
+	if first, again := header(render(now, secret, "")), header(render(now.Add(time.Minute), secret, "")); first.Get("webhook-id") != again.Get("webhook-id") {
+		t.Errorf("two attempts have the ids %q and %q", first["Webhook-Id"], again["Webhook-Id"])
 	}
 	if verify(secret, render(now.Add(-time.Hour), secret, "")) == nil {
 		t.Error("Verify() of an attempt an hour ago succeeds; want the time of the attempt signed")

@@ -89,7 +89,7 @@ func TestPreview(t *testing.T) {
 		"hmac":    {dialect.Declaration{URL: someURL, Auth: dialect.Auth{HMAC: &dialect.HMAC{Secret: "s3cret", Header: "X-S", Prefix: "sha256="}}, Body: none}, "POST https://example.org/in\n" + own + "X-S: sha256=***\n"},
 		"webhooks": {
 			dialect.Declaration{URL: someURL, Auth: dialect.Auth{StandardWebhooks: &dialect.StandardWebhooks{Secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}}, Body: none},
-			"POST https://example.org/in\n" + own + "Webhook-Id: 000g000000002\nWebhook-Timestamp: 1796036400\nWebhook-Signature: v1,***\n",
+			"POST https://example.org/in\n" + own + "Webhook-Id: 6dcd7e0b-ca49-5ec9-84f7-da57d82a1202\nWebhook-Timestamp: 1796036400\nWebhook-Signature: v1,***\n",
 		},
 		"signature": {
 			dialect.Declaration{URL: someURL, Query: map[string]string{"t": "{{timestamp}}", "s": "{{signature}}"}, Auth: dialect.Auth{Signature: &dialect.Signature{Key: "s3cret", Text: "{{settings.token}}"}}, Body: none},

@@ -166,7 +166,7 @@ func (s *credentials) seal(r *Request, in *Input) {
 		r.Header = append(r.Header, HeaderField{s.hmac.header, s.hmac.prefix + s.hmac.mac.sign(s.hmac.key, r.Body)})
 	}
 	if s.webhook != nil {
-		id, timestamp := in.ID.String(), strconv.FormatInt(in.Now.Unix(), 10)
+		id, timestamp := derivedUUID(in), strconv.FormatInt(in.Now.Unix(), 10)
 		r.Header = append(r.Header,
 			HeaderField{headerWebhookID, id},
 			HeaderField{headerWebhookTimestamp, timestamp},

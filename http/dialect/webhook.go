@@ -6,7 +6,8 @@ import (
 )
 
 // StandardWebhooks signs requests as https://www.standardwebhooks.com has it,
-// version 1 of its symmetric signatures. While a secret is changed both sign,
+// version 1 of its symmetric signatures. The id that it sends is the UUID of the
+// message, since the message's own id starts over in a new store. While a secret is changed both sign,
 // so that the receiver can change it at any time.
 type StandardWebhooks struct {
 	Secret   string // whsec_ and 24 to 64 bytes in base64
@@ -31,7 +32,7 @@ type webhook struct {
 func (c *compiler) webhook(w StandardWebhooks) *webhook {
 	const path = "auth.standard_webhooks"
 	compiled := &webhook{mac: mac{SHA256, Base64, c.masked}, keys: [][]byte{c.webhookKey(path+".secret", w.Secret)}}
-	if w.Previous != "" {
+	if c.settled(path+".previous", w.Previous) != "" {
 		compiled.keys = append(compiled.keys, c.webhookKey(path+".previous", w.Previous))
 	}
 	for _, name := range []string{headerWebhookID, headerWebhookTimestamp, headerWebhookSignature} {

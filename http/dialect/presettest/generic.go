@@ -49,7 +49,7 @@ func generic() []Fake {
 				"previous": "whsec_" + base64.StdEncoding.EncodeToString([]byte("the one that was before.")),
 			},
 			Method: "POST", Path: "/webhooks",
-			Header: map[string]string{"Webhook-Id": "{id}", "Webhook-Timestamp": anyText, "Webhook-Signature": anyText},
+			Header: map[string]string{"Webhook-Id": "{uuid}", "Webhook-Timestamp": anyText, "Webhook-Signature": anyText},
 			JSON:   `{"type": "message.created", "data": {"id": "{id}", "message": "{message}"}}`,
 			Verify: verifyStandardWebhook,
 			Cases: []Case{
