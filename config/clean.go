@@ -33,6 +33,12 @@ func (r *report) clean(path string, v any, t reflect.Type) (clean any, ok bool) 
 		clean, err = toDuration(v, path == secondsKey)
 	case t == reflect.TypeFor[Size]():
 		clean, err = toSize(v)
+	case t == reflect.TypeFor[Status]():
+		clean, err = toStatus(v)
+	case t == reflect.TypeFor[Rule]():
+		return r.cleanRule(path, v)
+	case t == reflect.TypeFor[[]Length]() && isMap(v):
+		return r.clean(path, []any{v}, t)
 	case t.Kind() == reflect.Struct:
 		return r.cleanSection(path, v, t)
 	case t.Kind() == reflect.Map:
@@ -49,6 +55,11 @@ func (r *report) clean(path string, v any, t reflect.Type) (clean any, ok bool) 
 		return nil, false
 	}
 	return clean, true
+}
+
+func isMap(v any) bool {
+	_, is := v.(map[string]any)
+	return is
 }
 
 func (r *report) cleanSection(path string, v any, t reflect.Type) (any, bool) {

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"slices"
 
 	"github.com/go-viper/mapstructure/v2"
 	"github.com/knadh/koanf/v2"
@@ -52,8 +53,11 @@ func (c *Config) normalize() {
 	for name, g := range c.Gateways {
 		if len(g.Permanent.Status) == 0 {
 			g.Permanent.Status = nil
-			c.Gateways[name] = g
 		}
+		if len(g.Permanent.Body) == 0 {
+			g.Permanent.Body = nil
+		}
+		c.Gateways[name] = g
 	}
 	if len(c.HTTP.Keys) == 0 {
 		c.HTTP.Keys = nil
@@ -66,7 +70,7 @@ func (c *Config) normalize() {
 // resolve fetches secrets from where they stand, marks what is to be masked,
 // and reports the variables that are neither keys nor named as a secret.
 func (l *loader) resolve(c *Config) {
-	c.texts(func(path string, t *Text, secret bool) {
+	c.texts(l.secretSettings, func(path string, t *Text, secret bool) {
 		if t.from.Env != "" {
 			delete(l.unknown, t.from.Env)
 		}
@@ -81,7 +85,8 @@ func (l *loader) resolve(c *Config) {
 }
 
 // texts visits every Text; secret is true where the place alone makes it one.
-func (c *Config) texts(visit func(path string, t *Text, secret bool)) {
+// secretSettings has the settings that presets call secrets, by gateway.
+func (c *Config) texts(secretSettings map[string][]string, visit func(path string, t *Text, secret bool)) {
 	for i := range c.HTTP.Keys {
 		visit(index("http.keys", i), &c.HTTP.Keys[i].Secret, true)
 	}
@@ -91,10 +96,26 @@ func (c *Config) texts(visit func(path string, t *Text, secret bool)) {
 	for name, g := range c.Gateways {
 		at := join("gateways", name)
 		visit(at+".url", &g.URL, false)
-		for header, t := range g.Headers {
-			visit(join(at+".headers", header), &t, tellsSecret(header))
-			g.Headers[header] = t
+		visitMap(at+".headers", g.Headers, tellsSecret, visit)
+		visitMap(at+".query", g.Query, tellsSecret, visit)
+		visitMap(at+".settings", g.Settings, func(setting string) bool {
+			return tellsSecret(setting) || slices.Contains(secretSettings[name], setting)
+		}, visit)
+		if g.Auth != nil {
+			g.Auth.texts(at+".auth", visit)
+		}
+		if g.TLS != nil {
+			visit(at+".tls.certificate", &g.TLS.Certificate, false)
+			visit(at+".tls.key", &g.TLS.Key, true)
+			visit(at+".tls.ca", &g.TLS.CA, false)
 		}
 		c.Gateways[name] = g
+	}
+}
+
+func visitMap(at string, m map[string]Text, secret func(name string) bool, visit func(path string, t *Text, secret bool)) {
+	for name, t := range m {
+		visit(join(at, name), &t, secret(name) && !onlyTemplate.MatchString(t.value))
+		m[name] = t
 	}
 }

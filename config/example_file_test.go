@@ -3,6 +3,7 @@ package config_test
 import (
 	"bytes"
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"strings"
@@ -68,18 +69,28 @@ func TestExampleGatewayAndRoute(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text = regexp.MustCompile(`(?m)^(  )?#((?:sms|routes):|  +)`).ReplaceAll(text, []byte("$1$2"))
+	text = regexp.MustCompile(`(?m)^(  )?#((?:chat|sms|routes):|  +[^ #])`).ReplaceAll(text, []byte("$1$2"))
+	dir := t.TempDir()
+	for _, name := range []string{"client.pem", "client.key", "ca.pem"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text = bytes.ReplaceAll(text, []byte("/etc/postrider"), []byte(dir))
 	text = bytes.Replace(text, []byte("routes: []"), nil, 1)
 	c := load(t, config.Options{
-		File: write(t, string(text)), Environ: []string{"SMS_AUTHORIZATION=Bearer abc"},
+		File: write(t, string(text)), Environ: []string{"SMS_AUTHORIZATION=Bearer abc", "SMS_SECRET=s3cret", "TELEGRAM_TOKEN=123:abc"},
 	})
 	g, ok := c.Gateway("sms")
-	if !ok || g.Headers["Authorization"].Value() != "Bearer abc" || g.Body.Form["text"] != "{{message}}" ||
-		g.Interval != 2*time.Minute || g.Rate != 1.5 || g.HoldAfter != 10 || len(g.Permanent.Status) != 2 {
+	if !ok || g.Headers["Authorization"].Value() != "Bearer abc" || g.Body.Form["to"] != "{{to}}" ||
+		g.Interval != 2*time.Minute || g.Rate != 1.5 || g.HoldAfter != 10 || len(g.Declared.Permanent.Status) != 2 {
 		t.Errorf("Gateway(sms) = %+v, %v; want what the comment says", g, ok)
 	}
+	if chat := c.Gateways["chat"]; chat.Preset != "telegram" || !chat.Settings["token"].Secret() {
+		t.Errorf("Gateways[chat] = %+v; want the preset telegram with a secret token", chat)
+	}
 	for field, v := range reflect.ValueOf(c.Gateways["sms"]).Fields() {
-		if v.IsZero() {
+		if v.IsZero() && field.Name != "Preset" {
 			t.Errorf("the example gateway does not show %s", field.Name)
 		}
 	}

@@ -9,12 +9,24 @@ import (
 // Gateway is an outside HTTP API as the configuration declares it. Every field
 // is optional; a nil pointer takes the value of [Delivery].
 type Gateway struct {
+	// Preset is the dialect that the gateway starts from: what it says itself is
+	// laid over that, and the other fields have what comes out. Default none.
+	Preset string `yaml:"preset,omitempty"`
+	// Settings are constants for templates, {{settings.NAME}}.
+	Settings map[string]Text `yaml:"settings,omitempty"`
 	// URL to send to; default empty, Delivery.BaseURL followed by the name.
 	URL Text `yaml:"url,omitempty"`
 	// Method of the request: GET, POST, PUT or PATCH; default POST.
 	Method string `yaml:"method,omitempty"`
+	// Query is added to that of the URL; a value whose name tells of a secret prints
+	// masked.
+	Query map[string]Text `yaml:"query,omitempty"`
 	// Headers of the request; a value whose name tells of a secret prints masked.
 	Headers map[string]Text `yaml:"headers,omitempty"`
+	// Auth is how requests show who sends them; default not at all.
+	Auth *Auth `yaml:"auth,omitempty"`
+	// TLS is how connections are secured beyond the usual; default nothing.
+	TLS *TLS `yaml:"tls,omitempty"`
 	// Body of the request; default the JSON object {"message": "{{message}}"}, and
 	// none for GET.
 	Body *Body `yaml:"body,omitempty"`
@@ -38,38 +50,58 @@ type Gateway struct {
 	// HoldAfter is the number of attempts in a row without a connection after
 	// which the gateway is held; 0 is never.
 	HoldAfter *int `yaml:"hold_after,omitempty"`
+	// Success says which answers mean that the gateway took a message; default any
+	// 2xx.
+	Success Success `yaml:"success,omitempty"`
 	// Permanent names the answers that end a message at once; default none.
 	Permanent Permanent `yaml:"permanent,omitempty"`
+	// Throttle says which answers ask to wait; default 429 and 503 with Retry-After.
+	Throttle Throttle `yaml:"throttle,omitempty"`
+	// Length bounds fields of messages; default nothing.
+	Length []Length `yaml:"length,omitempty"`
+	// Needs are the fields that no message may lack; default none.
+	Needs []string `yaml:"needs,omitempty,flow"`
+	// KeepAnswer keeps the beginning of what is answered with each attempt; default
+	// false.
+	KeepAnswer bool `yaml:"keep_answer,omitempty"`
 }
 
-// Permanent names answers after which no attempt would go better.
-type Permanent struct {
-	// Status lists HTTP statuses, 300 to 599, each once, at most 100.
-	Status []int `yaml:"status,flow"`
-}
-
-// Body is a request body whose leaves are templates. At most one field is set;
-// with none the default JSON object applies.
+// Body is a request body whose leaves are templates. At most one field is set
+// beside the charset; with none the default JSON object applies.
 type Body struct {
 	// JSON is a tree of map[string]any, []any and scalars.
 	JSON any `yaml:"json"`
 	// Form is sent as application/x-www-form-urlencoded.
 	Form map[string]string `yaml:"form"`
+	// XML is a tree with one root; "@name" is an attribute, "#text" a text.
+	XML any `yaml:"xml"`
 	// Text is sent as text/plain.
 	Text *string `yaml:"text"`
+	// None has no body at all.
+	None bool `yaml:"none"`
+	// Charset of form, XML and text; default UTF-8.
+	Charset string `yaml:"charset"`
 }
 
 // MarshalYAML writes just the kind that is set, so that an empty form stays a form.
 func (b Body) MarshalYAML() (any, error) {
+	shown := map[string]any{}
 	switch {
 	case b.JSON != nil:
-		return map[string]any{"json": b.JSON}, nil
+		shown["json"] = b.JSON
 	case b.Form != nil:
-		return map[string]any{"form": b.Form}, nil
+		shown["form"] = b.Form
+	case b.XML != nil:
+		shown["xml"] = b.XML
 	case b.Text != nil:
-		return map[string]any{"text": *b.Text}, nil
+		shown["text"] = *b.Text
+	case b.None:
+		shown["none"] = true
 	}
-	return map[string]any{}, nil
+	if b.Charset != "" {
+		shown["charset"] = b.Charset
+	}
+	return shown, nil
 }
 
 // Route turns each accepted event that matches into a message.
@@ -93,6 +125,8 @@ type Match struct {
 // defaults.
 type ResolvedGateway struct {
 	Name string
+	// Declared is what was declared, for all that has no default here.
+	Declared Gateway
 	// URL is empty where the gateway is at /<name> of this process.
 	URL     Text
 	Method  string
@@ -107,7 +141,6 @@ type ResolvedGateway struct {
 	MaxQueue    int
 	MaxHint     time.Duration
 	HoldAfter   int
-	Permanent   Permanent
 }
 
 // Gateway resolves the named gateway; ok is false when it is not declared. The
@@ -119,7 +152,7 @@ func (c *Config) Gateway(name string) (g ResolvedGateway, ok bool) {
 		return ResolvedGateway{}, false
 	}
 	g = ResolvedGateway{
-		Name: name, URL: own.URL, Method: own.Method, Headers: own.Headers, Permanent: own.Permanent,
+		Name: name, Declared: own, URL: own.URL, Method: own.Method, Headers: own.Headers,
 		MaxAttempts: either(own.MaxAttempts, d.MaxAttempts),
 		Interval:    either(own.Interval, d.Interval),
 		Timeout:     either(own.Timeout, d.Timeout),
@@ -150,7 +183,7 @@ func either[T any](own *T, inherited T) T {
 
 func (b Body) given() int {
 	n := 0
-	for _, set := range []bool{b.JSON != nil, b.Form != nil, b.Text != nil} {
+	for _, set := range []bool{b.JSON != nil, b.Form != nil, b.XML != nil, b.Text != nil, b.None} {
 		if set {
 			n++
 		}

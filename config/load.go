@@ -23,6 +23,10 @@ type Options struct {
 	// Environ is the environment as os.Environ returns it. Keys are read from
 	// it, and every {env: NAME}.
 	Environ []string
+	// Preset lays what a gateway declares over its preset, and says which of the
+	// settings of that are secrets. ok is false when there is no such preset: then
+	// the gateway stays as it is. nil knows none.
+	Preset func(name string, gateway map[string]any) (merged map[string]any, secrets []string, ok bool)
 	// Flags is a parsed set that Flags has been called with; nil for none.
 	Flags *pflag.FlagSet
 }
@@ -37,6 +41,9 @@ func Load(o Options) (*Config, error) {
 		whole:   map[string]any{},
 		unknown: map[string]string{},
 		environ: map[string]string{},
+		preset:  o.Preset,
+
+		secretSettings: map[string][]string{},
 	}
 	for _, k := range keys() {
 		l.keys[k.path] = k
@@ -89,6 +96,9 @@ type loader struct {
 	whole   map[string]any    // by path, the lists and maps
 	unknown map[string]string // variables that name no key, with what to say
 	environ map[string]string
+	preset  func(name string, gateway map[string]any) (map[string]any, []string, bool)
+
+	secretSettings map[string][]string // that presets call so, by gateway
 }
 
 func (l *loader) loadDefaults() error {
@@ -212,6 +222,7 @@ func (l *loader) add(layer any) error {
 	if layer == nil {
 		return nil
 	}
+	l.mergePresets(layer)
 	clean, ok := l.report.clean("", layer, reflect.TypeFor[Config]())
 	if !ok {
 		return nil
@@ -223,6 +234,31 @@ func (l *loader) add(layer any) error {
 		}
 	}
 	return l.ko.Load(confmap.Provider(m, ""), nil)
+}
+
+// mergePresets gives each gateway that names a preset what comes out of both. It is
+// done before anything is checked, so that what a preset has is checked alike, and
+// a null can take something of it away.
+func (l *loader) mergePresets(layer any) {
+	m, _ := layer.(map[string]any)
+	gateways, _ := m["gateways"].(map[string]any)
+	if len(gateways) == 0 || l.preset == nil {
+		return
+	}
+	clear(l.secretSettings)
+	for name, v := range gateways {
+		gateway, _ := v.(map[string]any)
+		preset, named := gateway["preset"].(string)
+		if !named {
+			continue
+		}
+		merged, secrets, ok := l.preset(preset, gateway)
+		if !ok {
+			continue
+		}
+		merged["preset"] = preset
+		gateways[name], l.secretSettings[name] = merged, secrets
+	}
 }
 
 func (l *loader) takeWhole(m map[string]any, path string) {

@@ -159,7 +159,7 @@ gateways: {old: {}}
 	if _, kept := c.Gateways["old"]; kept || len(c.Gateways) != 1 {
 		t.Errorf("gateways = %v; want those of the environment only", c.Gateways)
 	}
-	if got, _ := c.Gateway("new"); got.Rate != 1.5 || !slices.Equal(got.Permanent.Status, []int{400}) {
+	if got, _ := c.Gateway("new"); got.Rate != 1.5 || !slices.Equal(got.Declared.Permanent.Status, config.Statuses(400)) {
 		t.Errorf("Gateway(new) = %+v; want the rate and the status of the environment", got)
 	}
 	if got := c.Delivery.BaseURL; got.Value() != "http://flag.example/x" || got.Secret() {
@@ -214,7 +214,7 @@ gateways:
 `)})
 	got, ok := c.Gateway("plain")
 	want := config.ResolvedGateway{
-		Name: "plain", URL: config.Plain("http://base.example/in/plain"), Method: "POST",
+		Name: "plain", Declared: c.Gateways["plain"], URL: config.Plain("http://base.example/in/plain"), Method: "POST",
 		MaxAttempts: 7, Interval: time.Minute, Timeout: 10 * time.Second, Concurrency: 16, Rate: 2,
 		MaxHint: time.Hour, HoldAfter: 4,
 	}
@@ -224,7 +224,7 @@ gateways:
 	got, _ = c.Gateway("own")
 	if got.URL.Value() != "https://x.example/{{to}}?k=1" || got.Method != "PUT" || got.Rate != 0 ||
 		got.Interval != 2*time.Minute || got.Body.JSON != nil || got.Body.Form == nil ||
-		!slices.Equal(got.Permanent.Status, []int{400, 410}) {
+		!slices.Equal(got.Declared.Permanent.Status, config.Statuses(400, 410)) {
 		t.Errorf("Gateway(own) = %+v; want its own url, method, interval, form, statuses, and no rate", got)
 	}
 	if _, ok := c.Gateway("other"); ok {

@@ -28,7 +28,7 @@ func Print(w io.Writer, c *Config) error {
 
 // shortenDurations rewrites 720h0m0s as 720h.
 func shortenDurations(n *yaml.Node) {
-	durations := map[string]bool{}
+	durations := map[string]bool{"fixed": true}
 	for _, k := range keys() {
 		if k.typ == reflect.TypeFor[time.Duration]() {
 			durations[k.path[strings.LastIndexByte(k.path, '.')+1:]] = true
@@ -42,7 +42,7 @@ func shortenDurations(n *yaml.Node) {
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			key, v := n.Content[i].Value, n.Content[i+1]
 			// A template or a header may be called like a duration.
-			if key == "body" || key == "headers" {
+			if key == "body" || key == "headers" || key == "query" || key == "settings" || key == "success" || key == "permanent" {
 				continue
 			}
 			if d, err := time.ParseDuration(v.Value); err == nil && durations[key] {

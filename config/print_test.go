@@ -49,6 +49,19 @@ gateways:
   emptyform: {body: {form: {}}}
   text: {body: {text: ""}}
   never: {permanent: {status: []}}
+  xml: {body: {xml: {a: {"@id": "1", b: ["x", "y"]}}, charset: iso-8859-1}}
+  get: {body: {none: true}, method: GET}
+  rules:
+    preset: none
+    settings: {chat: "1", interval: 60m}
+    query: {a: "{{message}}"}
+    auth: {basic: {user: me}}
+    success: {status: [200, "202-204"], body: [{json: /a, is: null}, {json: /b, not: null}, {json: "", in: [1, null, {c: [2]}]}, {text: ok}]}
+    permanent: {status: ["500-599"], body: [{json: /e, exists: true}]}
+    throttle: {status: [420], body: [{contains: fast}], wait: [{header: X-A, unit: unix}, {body: ""}], fixed: 90m}
+    length: {field: title, limit: 10, unit: bytes, over: truncate}
+    needs: [to, params.order]
+    keep_answer: true
 routes:
   - {match: {event_type: "a*?"}, gateway: json, message: "{{event_payload}}: é \" \n"}
 `)})
@@ -57,7 +70,7 @@ routes:
 	if !reflect.DeepEqual(first, second) {
 		t.Errorf("Load(Print(c)) = %s; want %s", printed(t, second), text)
 	}
-	for _, want := range []string{"drain: 1h30m\n", "delivered: 1h2m3s\n", "min_free: 300MB\n", "interval: 60m\n", "status: [410, 400]\n"} {
+	for _, want := range []string{"drain: 1h30m\n", "delivered: 1h2m3s\n", "min_free: 300MB\n", "interval: 60m\n", "status: [410, 400]\n", "status: [200, 202-204]\n", "is: null", "fixed: 1h30m\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("Print lacks %q:\n%s", want, text)
 		}
@@ -77,6 +90,13 @@ gateways:
   a: {url: {env: URL}, headers: {Authorization: `+canary+`, X-My-Token: `+canary+`, X-B: {env: KEY}, cookie: `+canary+`}}
   b: {url: "https://`+canary+`@h.example/x?chat={{to}}&token=`+canary+`"}
   c:
+  d:
+    settings: {api_token: `+canary+`, x: {env: KEY}}
+    query: {sign: `+canary+`, y: {env: KEY}}
+    auth: {bearer: `+canary+`, basic: {user: me, password: `+canary+`}, header: {name: X, value: `+canary+`}, query: {name: x, value: `+canary+`},
+      hmac: {secret: `+canary+`, header: X}, standard_webhooks: {secret: `+canary+`, previous: `+canary+`}, signature: {key: `+canary+`},
+      oauth2: {token_url: "https://me:`+canary+`@id.example/", client_id: me, client_secret: `+canary+`}}
+    tls: {key: `+canary+`}
 `),
 		Environ: []string{"KEY=" + canary, "URL=https://u:" + canary + "@hooks.example/" + canary},
 	}
@@ -184,6 +204,24 @@ func TestSizeReadsBackWhatItWrites(t *testing.T) {
 	for _, text := range []string{"", "KiB", "-1", "1.5MB", "1XB", "8388608TiB", "1 2", "0x10", "1e3"} {
 		if got, err := config.ParseSize(text); err == nil {
 			t.Errorf("ParseSize(%q) = %d; want an error", text, got)
+		}
+	}
+}
+
+// What only names a setting may be shown, whatever it is for.
+func TestTemplatesShow(t *testing.T) {
+	c := load(t, config.Options{File: write(t, `
+gateways:
+  a:
+    settings: {token: canary0123456789}
+    query: {key: "{{settings.token}}"}
+    auth: {signature: {key: "{{timestamp}}\n{{settings.token}}"}}
+  b: {auth: {bearer: "{{ settings.token }}"}}
+`)})
+	text := printed(t, c)
+	for _, want := range []string{"token: '***'", "key: '{{settings.token}}'", "key: |-\n          {{timestamp}}\n          {{settings.token}}\n", "bearer: '{{ settings.token }}'"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("Print lacks %q:\n%s", want, text)
 		}
 	}
 }

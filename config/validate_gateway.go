@@ -9,6 +9,10 @@ import (
 	"time"
 )
 
+// namesSetting finds what a URL may begin with: what it comes to shows only when the
+// settings are put in.
+var namesSetting = regexp.MustCompile(`\{\{ *settings\.`)
+
 var headerName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 
 func (c *Config) checkGateways(r *report) {
@@ -23,7 +27,7 @@ func (c *Config) checkGateways(r *report) {
 }
 
 func (g Gateway) check(r *report, at string) {
-	r.require(g.URL.value == "" || validURL(g.URL.value), at+".url", aURL)
+	r.require(g.URL.value == "" || namesSetting.MatchString(g.URL.value) || validURL(g.URL.value), at+".url", aURL)
 	methods := []string{"", http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch}
 	r.require(slices.Contains(methods, g.Method), at+".method", "expected GET, POST, PUT or PATCH")
 	named := map[string]bool{}
@@ -36,7 +40,7 @@ func (g Gateway) check(r *report, at string) {
 		named[lower] = true
 	}
 	if g.Body != nil {
-		r.require(g.Body.given() <= 1, at+".body", "expected just one of json, form and text")
+		r.require(g.Body.given() <= 1, at+".body", "expected just one of json, form, xml, text and none")
 	}
 	g.Permanent.check(r, at+".permanent.status")
 }
@@ -44,7 +48,7 @@ func (g Gateway) check(r *report, at string) {
 func (p Permanent) check(r *report, at string) {
 	r.require(len(p.Status) <= maxPermanent, at, "expected at most %d statuses", maxPermanent)
 	for i, status := range p.Status[:min(len(p.Status), maxPermanent)] {
-		r.require(status >= 300 && status <= 599, index(at, i), "expected an HTTP status, 300 to 599")
+		r.require(status.First >= 300 && status.Last <= 599, index(at, i), "expected an HTTP status, 300 to 599")
 		r.require(!slices.Contains(p.Status[:i], status), index(at, i), "expected each status once")
 	}
 }

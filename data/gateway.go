@@ -14,8 +14,11 @@ type Gateway struct {
 	HoldAfter   int           // attempts in a row without a connection until it is held; 0 means never
 	Permanent   []int         // statuses that end a message at once
 
+	Preset  string // the dialect that it started from; "" for none
 	Method  string
-	URL     string // with its secret parts masked
-	Body    string // the kind of body: json, form or text
-	Problem string // why the declaration cannot be used; "" when it can
+	URL     string   // with its secret parts masked
+	Body    string   // the kind of body: json, form, xml, text or none
+	Auth    string   // how requests show who sends them: bearer and the like; "" for not at all
+	Needs   []string // the fields that no message may lack
+	Problem string   // why the declaration cannot be used; "" when it can
 }

@@ -17,9 +17,12 @@ import (
 type gatewayAnswer struct {
 	Name        string            `json:"name"`
 	Declared    bool              `json:"declared"`
+	Preset      string            `json:"preset"` // "" for none
 	Method      string            `json:"method"`
 	URL         string            `json:"url"`
 	Body        string            `json:"body"`
+	Auth        string            `json:"auth"`  // "" for none
+	Needs       []string          `json:"needs"` // fields of messages
 	MaxAttempts int               `json:"max_attempts"`
 	Interval    int64             `json:"interval_ms"`
 	MaxHint     int64             `json:"max_hint_ms"`
@@ -81,7 +84,8 @@ func (g knownGateway) hold() *holdAnswer {
 
 func showAsGateway(g knownGateway) gatewayAnswer {
 	shown := gatewayAnswer{
-		Name: g.Name, Declared: g.declared, Method: g.Method, URL: g.URL, Body: g.Body, Problem: g.Problem,
+		Name: g.Name, Declared: g.declared, Preset: g.Preset, Method: g.Method, URL: g.URL, Body: g.Body,
+		Auth: g.Auth, Needs: g.Needs, Problem: g.Problem,
 		MaxAttempts: g.Policy.MaxAttempts,
 		Interval:    g.Policy.Interval.Milliseconds(),
 		MaxHint:     g.Policy.MaxHint.Milliseconds(),

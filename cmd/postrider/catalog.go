@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/postrider/postrider/actors/gateway"
 	"github.com/postrider/postrider/config"
@@ -43,27 +44,42 @@ func newCatalog(cfg *config.Config, base string, before *catalog) (*catalog, con
 	for _, name := range c.names {
 		g, _ := cfg.Gateway(name)
 		declaration := declare(g, base)
-		about := declaration.Describe()
-		e := entry{shown: data.Gateway{
-			Name:        name,
-			Policy:      data.Policy{MaxAttempts: g.MaxAttempts, Interval: g.Interval, MaxHint: g.MaxHint},
-			Timeout:     g.Timeout,
-			Concurrency: g.Concurrency,
-			Rate:        g.Rate,
-			MaxQueue:    g.MaxQueue,
-			HoldAfter:   g.HoldAfter,
-			Permanent:   g.Permanent.Status,
-			Method:      about.Method,
-			URL:         about.URL,
-			Body:        about.Body,
-		}}
-		if err := e.compile(declaration, before); err != nil {
-			e.shown.Problem = err.Error()
-			mistakes = append(mistakes, complaints("gateways."+name, err)...)
+		e := entry{shown: shown(g, declaration)}
+		wrong := settingMistakes("gateways."+name, g.Declared, declaration)
+		// Where a setting is missing, all that it stands in would be wrong too.
+		if len(wrong) == 0 {
+			if err := e.compile(declaration, before); err != nil {
+				wrong = complaints("gateways."+name, err)
+			}
+		}
+		if len(wrong) > 0 {
+			e.shown.Problem = strings.ReplaceAll(wrong.Error(), "gateways."+name+".", "")
+			mistakes = append(mistakes, wrong...)
 		}
 		c.entries[name] = e
 	}
 	return c, mistakes
+}
+
+// shown is what may be shown of a gateway.
+func shown(g config.ResolvedGateway, d dialect.Declaration) data.Gateway {
+	about := d.Describe()
+	return data.Gateway{
+		Name:        g.Name,
+		Policy:      data.Policy{MaxAttempts: g.MaxAttempts, Interval: g.Interval, MaxHint: g.MaxHint},
+		Timeout:     g.Timeout,
+		Concurrency: g.Concurrency,
+		Rate:        g.Rate,
+		MaxQueue:    g.MaxQueue,
+		HoldAfter:   g.HoldAfter,
+		Permanent:   eachStatus(g.Declared.Permanent.Status),
+		Preset:      g.Declared.Preset,
+		Method:      about.Method,
+		URL:         about.URL,
+		Body:        about.Body,
+		Auth:        about.Auth,
+		Needs:       g.Declared.Needs,
+	}
 }
 
 func (e *entry) compile(d dialect.Declaration, before *catalog) (err error) {
@@ -74,26 +90,6 @@ func (e *entry) compile(d dialect.Declaration, before *catalog) (err error) {
 		e.dialect = old.dialect
 	}
 	return nil
-}
-
-func declare(g config.ResolvedGateway, base string) dialect.Declaration {
-	d := dialect.Declaration{
-		Method:    g.Method,
-		URL:       g.URL.Value(),
-		URLSecret: g.URL.Secret(),
-		Headers:   make(map[string]string, len(g.Headers)),
-		Body:      dialect.Body{JSON: g.Body.JSON, Form: g.Body.Form, Text: g.Body.Text},
-		Permanent: dialect.Permanent{Status: dialect.Statuses(g.Permanent.Status...)},
-	}
-	if d.URL == "" {
-		d.URL = base + "/" + g.Name
-	}
-	for name, value := range g.Headers {
-		if d.Headers[name] = value.Value(); value.Secret() {
-			d.Secrets = append(d.Secrets, name)
-		}
-	}
-	return d
 }
 
 // complaints puts the key path of a gateway before what is wrong with it.

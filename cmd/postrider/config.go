@@ -27,7 +27,7 @@ func readConfig(c *cobra.Command, filled bool) (*config.Config, error) {
 	if file == "" {
 		file = os.Getenv("POSTRIDER_CONFIG")
 	}
-	return config.Load(config.Options{File: file, Filled: filled, Environ: os.Environ(), Flags: c.Flags()})
+	return config.Load(config.Options{File: file, Filled: filled, Environ: os.Environ(), Flags: c.Flags(), Preset: presets()})
 }
 
 // errInterrupted: the process was asked to end before it knew what to do.

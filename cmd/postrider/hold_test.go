@@ -173,7 +173,7 @@ func TestPermanentAnswerEndsAMessage(t *testing.T) {
 	gone, bad := newGateway(t, saying(http.StatusGone)), newGateway(t, saying(http.StatusBadRequest))
 	cfg := settings(t)
 	cfg.Delivery.Interval = 50 * time.Millisecond
-	permanent := config.Permanent{Status: []int{http.StatusGone, http.StatusNotFound}}
+	permanent := config.Permanent{Status: config.Statuses(http.StatusGone, http.StatusNotFound)}
 	cfg.Gateways = map[string]config.Gateway{
 		"gone": {URL: config.Plain(gone.url), Permanent: permanent}, "bad": {URL: config.Plain(bad.url), Permanent: permanent},
 	}

@@ -414,7 +414,7 @@ func TestCatalogTakesDialectsOver(t *testing.T) {
 		"same":  {URL: config.Plain("http://a.example"), Headers: map[string]config.Text{"X-A": config.Plain("a")}, Body: body("x")},
 		"limit": {URL: config.Plain("http://a.example"), MaxAttempts: &five}, "url": at("http://c.example"),
 		"header": {Headers: map[string]config.Text{"X-A": config.Plain("b")}}, "body": {Body: body("y")},
-		"final": {Permanent: config.Permanent{Status: []int{410}}}, "added": {}, "broken": at("http://a.example/{{id}}"),
+		"final": {Permanent: config.Permanent{Status: config.Statuses(410)}}, "added": {}, "broken": at("http://a.example/{{id}}"),
 	})
 	after, mistakes := newCatalog(next, "http://b.example", before)
 	if len(mistakes) > 0 {
@@ -440,7 +440,7 @@ func TestCatalogDefinesWhatIsDeclared(t *testing.T) {
 	cfg := config.Default()
 	rate, queue, hold := 2.5, 7, 3
 	cfg.Gateways = map[string]config.Gateway{
-		"all": {Rate: &rate, MaxQueue: &queue, HoldAfter: &hold, Permanent: config.Permanent{Status: []int{400, 410}}},
+		"all": {Rate: &rate, MaxQueue: &queue, HoldAfter: &hold, Permanent: config.Permanent{Status: config.Statuses(400, 410)}},
 	}
 	cfg.Routes = every("all", "x")
 	s, err := checkAll(cfg, "http://b.example", nil, false)

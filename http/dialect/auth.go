@@ -39,18 +39,29 @@ type credentials struct {
 	webhook *webhook
 }
 
-// given counts the fields that are set.
-func (a Auth) given() int {
-	n := 0
-	for _, set := range []bool{
-		a.Basic != nil, a.Bearer != "", a.Header != nil, a.Query != nil, a.HMAC != nil, a.StandardWebhooks != nil, a.Signature != nil, a.OAuth2 != nil,
+// given lists the fields that are set, as configurations call them.
+func (a Auth) given() (kinds []string) {
+	for _, f := range []struct {
+		kind string
+		set  bool
+	}{
+		{"basic", a.Basic != nil},
+		{"bearer", a.Bearer != ""},
+		{"header", a.Header != nil},
+		{"query", a.Query != nil},
+		{"hmac", a.HMAC != nil},
+		{"standard_webhooks", a.StandardWebhooks != nil},
+		{"signature", a.Signature != nil},
+		{"oauth2", a.OAuth2 != nil},
 	} {
-		if set {
-			n++
+		if f.set {
+			kinds = append(kinds, f.kind)
 		}
 	}
-	return n
+	return kinds
 }
+
+func (a Auth) kind() string { return strings.Join(a.given(), ", ") }
 
 const byAuth = "auth sets it"
 
@@ -58,7 +69,7 @@ const byAuth = "auth sets it"
 // and keeps the names of headers free that requests get later. It returns nil
 // when all of it is constant.
 func (c *compiler) auth(a Auth) *credentials {
-	switch n := a.given(); {
+	switch n := len(a.given()); {
 	case n == 0:
 		return nil
 	case n > 1:

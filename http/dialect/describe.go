@@ -10,13 +10,14 @@ type Description struct {
 	Method string
 	URL    string // with its secret parts masked
 	Body   string // a [Kind]
+	Auth   string // the kind of [Auth], as configurations call it; "" for none
 }
 
 // Describe returns what may be shown, also of a declaration that cannot be
 // compiled.
 func (d Declaration) Describe() Description {
 	method := cmp.Or(d.Method, "POST")
-	return Description{Method: method, URL: MaskURL(d.address(), d.URLSecret), Body: string(d.Body.kind(method))}
+	return Description{Method: method, URL: MaskURL(d.address(), d.URLSecret), Body: string(d.Body.kind(method)), Auth: d.Auth.kind()}
 }
 
 // address is the URL with the settings before the end of its host put in, as far

@@ -64,6 +64,7 @@ func TestDescribe(t *testing.T) {
 		{dialect.Declaration{URL: someURL, Method: "GET", URLSecret: true}, dialect.Description{Method: "GET", URL: "https://example.org/***", Body: "none"}},
 		{dialect.Declaration{URL: someURL, Method: "PUT", Body: dialect.Body{Form: map[string]string{"a": "b"}}}, dialect.Description{Method: "PUT", URL: someURL, Body: "form"}},
 		{withText("x"), dialect.Description{Method: "POST", URL: someURL, Body: "text"}},
+		{dialect.Declaration{URL: someURL, Auth: dialect.Auth{Bearer: "s3cret"}}, dialect.Description{Method: "POST", URL: someURL, Body: "json", Auth: "bearer"}},
 	}
 	for _, tt := range tests {
 		if got := compile(t, tt.give).Describe(); got != tt.want || got != tt.give.Describe() {
