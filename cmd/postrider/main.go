@@ -87,7 +87,7 @@ func rootCommand() *cobra.Command {
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(serveCommand(), propagateCommand(), configCommand(),
-		sendCommand(), messagesCommand(), gatewaysCommand(), versionCommand())
+		sendCommand(), messagesCommand(), gatewaysCommand(), presetsCommand(), versionCommand())
 	return root
 }
 

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/postrider/postrider/http/dialect"
+)
+
+func TestPresetsCommand(t *testing.T) {
+	call := func(args ...string) (code int, out, errs string) {
+		var o, e bytes.Buffer
+		code = execute(t.Context(), append([]string{"presets"}, args...), &o, &e)
+		return code, o.String(), e.String()
+	}
+	code, out, errs := call("list")
+	if lines := strings.Split(strings.TrimSpace(out), "\n"); code != exitClean || errs != "" || len(lines) != len(dialect.Presets()) ||
+		!strings.Contains(out, "telegram           Telegram bot, sendMessage\n") {
+		t.Errorf("presets list = %d %q, %q; want a line for each preset", code, out, errs)
+	}
+	code, out, errs = call("list", "--json")
+	var all []presetAnswer
+	if err := json.Unmarshal([]byte(out), &all); code != exitClean || err != nil || errs != "" {
+		t.Errorf("presets list --json = %d %q, %q: %v", code, out, errs, err)
+	}
+	at := slices.IndexFunc(all, func(p presetAnswer) bool { return p.Name == "twilio" })
+	if at < 0 || len(all[at].Settings) != 3 || !all[at].Settings[1].Secret || len(all[at].Source) == 0 || !slices.Equal(all[at].Needs, []any{"to"}) {
+		t.Errorf("presets list --json = %s; want all of twilio", out)
+	}
+	for _, p := range all {
+		if p.Settings == nil && strings.Contains(out, `"settings":null`) {
+			t.Errorf("presets list --json = %s; want lists", out)
+			break
+		}
+	}
+	p, _ := dialect.LookupPreset("telegram")
+	if code, out, errs = call("show", "telegram"); code != exitClean || out != p.Text || errs != "" {
+		t.Errorf("presets show telegram = %d %q, %q; want its file", code, out, errs)
+	}
+	for _, args := range [][]string{{"show"}, {"show", "s3cret"}, {"show", "a", "b"}, {"list", "x"}, {"list", "--no"}, {"no"}} {
+		if code, out, errs = call(args...); code != exitUsage || out != "" || errs == "" || strings.Contains(errs, "s3cret") {
+			t.Errorf("presets %v = %d %q, %q; want 2 and an error", args, code, out, errs)
+		}
+	}
+}
