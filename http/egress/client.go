@@ -95,9 +95,14 @@ func (c *Client) Close() {
 // returns within timeout. When ctx ends first nobody knows what the gateway has,
 // and the outcome says so.
 func (c *Client) Deliver(ctx context.Context, d *dialect.Dialect, m data.Message, number int, timeout time.Duration) data.Result {
-	r, err := d.Render(dialect.Input{
+	return c.Try(ctx, d, dialect.Input{
 		ID: m.ID, Gateway: m.Gateway, Text: m.Text, AcceptedAt: m.AcceptedAt, Attempt: number, Now: time.Now(),
-	})
+	}, timeout)
+}
+
+// Try is [Client.Deliver] for what no message says.
+func (c *Client) Try(ctx context.Context, d *dialect.Dialect, in dialect.Input, timeout time.Duration) data.Result {
+	r, err := d.Render(in)
 	if err != nil {
 		// The same message never renders to anything else.
 		return data.Result{Outcome: data.OutcomePermanent, Cause: data.CauseRendering}
