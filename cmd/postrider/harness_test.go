@@ -285,6 +285,7 @@ type attempt struct {
 	Outcome  string
 	Status   int
 	Cause    string
+	Answer   string
 }
 
 // page is one page of either list.
