@@ -3,12 +3,41 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/postrider/postrider/http/dialect"
 )
+
+// The table of the documentation has every preset with its settings and sources.
+func TestPresetsAreDocumented(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "dialects.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range dialect.Presets() {
+		p, _ := dialect.LookupPreset(name)
+		at := strings.Index(string(text), "| `"+name+"` | "+p.Description+" |")
+		if at < 0 {
+			t.Errorf("docs/dialects.md has no row for %s", name)
+			continue
+		}
+		row, _, _ := strings.Cut(string(text[at:]), "\n")
+		for _, s := range p.Settings {
+			if !strings.Contains(row, "`"+s.Name+"`") {
+				t.Errorf("docs/dialects.md does not name the setting %s of %s", s.Name, name)
+			}
+		}
+		for _, source := range p.Source {
+			if !strings.Contains(row, "("+source+")") {
+				t.Errorf("docs/dialects.md does not name the source %s of %s", source, name)
+			}
+		}
+	}
+}
 
 func TestPresetsCommand(t *testing.T) {
 	call := func(args ...string) (code int, out, errs string) {
