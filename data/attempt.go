@@ -146,7 +146,7 @@ type Next struct {
 }
 
 // After is the retry rule: what becomes of a message whose attempt ended as a
-// says. A hint lengthens the interval and never shortens it.
+// says, if it does not expire. A hint lengthens the interval and never shortens it.
 func (p Policy) After(a Attempt) Next {
 	switch {
 	case a.Outcome == OutcomeDelivered:

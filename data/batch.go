@@ -44,7 +44,12 @@ type NewEvent struct {
 type NewMessage struct {
 	Gateway string
 	Text    string
-	Event   int // made by a route of the Save's Events[Event-1]; 0 when a client sent it
+	To      string
+	Title   string
+	Params  map[string]string // not changed any more; at most MaxParams, with names of 1 to MaxParamName bytes
+	// ExpiresIn is how long the message is wanted, at most MaxExpiry; 0 means for ever.
+	ExpiresIn time.Duration
+	Event     int // made by a route of the Save's Events[Event-1]; 0 when a client sent it
 	// MaxQueue is how many messages with an attempt to come the gateway may have,
 	// this one included; 0 means no limit.
 	MaxQueue int
@@ -68,7 +73,8 @@ type Save struct {
 	Key      *IdempotencyKey // nil when the client gave none
 
 	First    ID    // answer: the id of the first event, or without events of the first message
-	Repeated bool  // answer: the key was known, First is the first answer's
+	Count    int   // answer: without events, how many messages First begins
+	Repeated bool  // answer: the key was known, First and Count are the first answer's
 	Err      error // answer: ErrKeyReused, ErrTooLarge, ErrBacklog, ErrNoSpace; nil when stored
 }
 
@@ -104,7 +110,16 @@ type Begin struct {
 	// GivenUp is the answer to claims of attempts that the policy does not allow
 	// any more: their messages have failed.
 	GivenUp []ID
+	// Overdue is the answer to claims of messages that are not wanted any more: they
+	// have ended.
+	Overdue []Ended
 	Closed  Closed // answer: why none may begin now
+}
+
+// Ended is a message that ended without a further attempt.
+type Ended struct {
+	ID    ID
+	State State
 }
 
 // Closed says why a lane begins no attempts for now. Its zero value says that it
@@ -122,7 +137,7 @@ type Granted struct {
 }
 
 // Settle records what an attempt came to. The [Policy] it began under says what
-// becomes of the message, and whether its lane is held. A late one, for an
+// becomes of the message, unless that expires before, and whether its lane is held. A late one, for an
 // attempt that was settled already, is refused with ErrConflict and changes
 // nothing.
 type Settle struct {

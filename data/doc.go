@@ -11,5 +11,6 @@
 //
 // Two clocks appear here. A [StoreTime] decides: it never runs backwards and
 // every due time is written in it. A time.Time informs: it is shown to people
-// and nothing depends on it.
+// and nothing depends on it, but for the end of a message that expires, when the
+// store was opened and cannot know how long it was closed.
 package data

@@ -66,17 +66,30 @@ func (s State) Final() bool { return s >= Delivered && s <= Cancelled }
 // be sent again as a new message.
 func (s State) Dead() bool { return s == Failed || s == Unknown || s == Expired }
 
+// Bounds of what a message may carry beside its text.
+const (
+	MaxParams    = 100
+	MaxParamName = 64                  // bytes, at least one
+	MaxExpiry    = 30 * 24 * time.Hour // the longest that a message can be wanted when it is to expire
+)
+
 // Message is one text for one gateway.
 type Message struct {
 	ID         ID
 	Gateway    string
 	Text       string
-	Event      ID        // the event a route made it of; 0 when a client sent it
-	ResendOf   ID        // the dead letter that was sent again as this; 0 when it is none
-	ResentAs   ID        // the message that this dead letter became; 0 when it did not
-	AcceptedAt time.Time // wall clock, for people
+	To         string            // whom the gateway is to reach; "" when that was not said
+	Title      string            // "" for none
+	Params     map[string]string // for the gateway's dialect, not changed any more; nil for none
+	Event      ID                // the event a route made it of; 0 when a client sent it
+	ResendOf   ID                // the dead letter that was sent again as this; 0 when it is none
+	ResentAs   ID                // the message that this dead letter became; 0 when it did not
+	AcceptedAt time.Time         // wall clock, for people
 
-	State    State
+	State     State
+	Expires   StoreTime // no attempt from then on; 0 for a message that does not expire
+	ExpiresAt time.Time // Expires on the wall clock, for people and for a start in doubt
+
 	Due      StoreTime // no attempt before this; meaningful while Waiting
 	DueAt    time.Time // Due on the wall clock, for people; zero unless Waiting
 	Attempts []Attempt // in the order of their numbers
@@ -90,9 +103,12 @@ func (m *Message) NextNumber() int {
 	return m.Attempts[len(m.Attempts)-1].Number + 1
 }
 
+// Expired reports whether the message is not wanted any more at a time.
+func (m *Message) Expired(at StoreTime) bool { return m.Expires != 0 && at >= m.Expires }
+
 // Begin moves the message to Sending for attempt number at time now. It is
 // refused with [ErrConflict] when the message is not ready for that attempt:
-// ended, being sent, not due, or at another number.
+// ended, being sent, not due, not wanted any more, or at another number.
 func (m *Message) Begin(number int, now StoreTime) error {
 	switch {
 	case m.State != Queued && m.State != Waiting:
@@ -101,13 +117,40 @@ func (m *Message) Begin(number int, now StoreTime) error {
 		return fmt.Errorf("begin attempt %d where %d is next: %w", number, m.NextNumber(), ErrConflict)
 	case m.State == Waiting && now < m.Due:
 		return fmt.Errorf("begin attempt %d before it is due: %w", number, ErrConflict)
+	case m.Expired(now):
+		return fmt.Errorf("begin attempt %d of a message that has expired: %w", number, ErrConflict)
 	}
 	m.State = Sending
 	return nil
 }
 
+// After is what becomes of the message after an attempt: what the policy says,
+// unless the next attempt would begin when the message is not wanted any more.
+// Then this one was the last, and when it was cut off the gateway may have the
+// message.
+func (m *Message) After(p Policy, a Attempt) Next {
+	next := p.After(a)
+	switch {
+	case next.State != Waiting || !m.Expired(max(next.Due, a.Ended)):
+		return next
+	case a.Outcome == OutcomeWithdrawn:
+		return Next{State: m.overdue()}
+	case a.Outcome == OutcomeUnknown:
+		return Next{State: Unknown}
+	}
+	return Next{State: Expired}
+}
+
+// overdue is how a message ends that is to have no further attempt.
+func (m *Message) overdue() State {
+	if n := len(m.Attempts); n > 0 && m.Attempts[n-1].Outcome == OutcomeUnknown {
+		return Unknown
+	}
+	return Expired
+}
+
 // Settle ends the attempt under way with a and moves the message to next, which
-// is what [Policy.After] said. An attempt that was withdrawn leaves no trace, and
+// is what [Message.After] said. An attempt that was withdrawn leaves no trace, and
 // of answers only the newest [MaxAnswers] stay. It is refused with [ErrConflict]
 // when no attempt of that number is under way.
 func (m *Message) Settle(a Attempt, next Next) error {
@@ -150,6 +193,17 @@ func (m *Message) GiveUp() error {
 		return fmt.Errorf("give up a message that is %s: %w", m.State, ErrConflict)
 	}
 	m.State, m.Due = Failed, 0
+	return nil
+}
+
+// Expire ends a message that has to go out no more, before its next attempt: as
+// Expired, or as Unknown when its last attempt was cut off. It is refused with
+// [ErrConflict] when none is to come or one is under way.
+func (m *Message) Expire() error {
+	if m.State != Queued && m.State != Waiting {
+		return fmt.Errorf("expire a message that is %s: %w", m.State, ErrConflict)
+	}
+	m.State, m.Due = m.overdue(), 0
 	return nil
 }
 

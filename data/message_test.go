@@ -69,6 +69,8 @@ func TestMessageBegin(t *testing.T) {
 		"delivered":             {tried(data.Delivered, 1, 0), 2, 60, data.ErrConflict},
 		"failed":                {tried(data.Failed, 3, 0), 4, 60, data.ErrConflict},
 		"cancelled":             {tried(data.Cancelled, 0, 0), 1, 60, data.ErrConflict},
+		"just not expired":      {data.Message{State: data.Queued, Expires: 60}, 1, 59, nil},
+		"expired":               {data.Message{State: data.Queued, Expires: 60}, 1, 60, data.ErrConflict},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

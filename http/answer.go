@@ -6,6 +6,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 
 	"github.com/postrider/postrider/data"
 )
@@ -47,7 +48,13 @@ func answerID(c *fiber.Ctx, id string) {
 func answerIDs(c *fiber.Ctx, first data.ID, n int) {
 	r := c.Response()
 	r.Header.SetContentType(contentJSON)
-	r.AppendBodyString(`{"ids":[`)
+	r.AppendBodyString(`{`)
+	appendIDs(r, first, n)
+	r.AppendBodyString(`}`)
+}
+
+func appendIDs(r *fasthttp.Response, first data.ID, n int) {
+	r.AppendBodyString(`"ids":[`)
 	for i := range n {
 		if i > 0 {
 			r.AppendBodyString(`,`)
@@ -56,15 +63,21 @@ func answerIDs(c *fiber.Ctx, first data.ID, n int) {
 		r.AppendBodyString((first + data.ID(i)).String())
 		r.AppendBodyString(`"`)
 	}
-	r.AppendBodyString(`]}`)
+	r.AppendBodyString(`]`)
 }
 
-func answerQueued(c *fiber.Ctx, id, gateway string) {
+// answerQueued names the message, and with it all that it became when it was split.
+func answerQueued(c *fiber.Ctx, id string, first data.ID, n int, gateway string) {
 	r := c.Response()
 	r.Header.SetContentType(contentJSON)
 	r.AppendBodyString(`{"id":"`)
 	r.AppendBodyString(id)
-	r.AppendBodyString(`","gateway":"`)
+	r.AppendBodyString(`",`)
+	if n > 1 {
+		appendIDs(r, first, n)
+		r.AppendBodyString(`,`)
+	}
+	r.AppendBodyString(`"gateway":"`)
 	r.AppendBodyString(gateway)
 	r.AppendBodyString(`","state":"queued"}`)
 }

@@ -2,9 +2,13 @@ package httpapi
 
 import (
 	"bytes"
+	"cmp"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/postrider/postrider/data"
 )
@@ -48,10 +52,84 @@ func decodeEvents(body []byte) (events []data.NewEvent, array bool, err error) {
 	return []data.NewEvent{in.event()}, false, nil
 }
 
-// messageBody is a message on the wire. A nil field was missing or null.
+// messageBody is a message on the wire. A nil field was missing or null. Optional
+// ones have kinds of their own, which take no null.
 type messageBody struct {
-	Text    *string `json:"message"`
-	Gateway *string `json:"gateway"`
+	Text      *string `json:"message"`
+	Gateway   *string `json:"gateway"`
+	To        text    `json:"to"`
+	Title     text    `json:"title"`
+	Params    params  `json:"params"`
+	ExpiresIn expiry  `json:"expires_in"`
+}
+
+// errNotSo refuses a body, of which inspect then says what is wrong.
+var errNotSo = errors.New("not what the field takes")
+
+// text is a string and not null.
+type text string
+
+func (t *text) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	token, err := d.ReadToken()
+	if err == nil && token.Kind() != '"' {
+		err = errNotSo
+	}
+	if err == nil {
+		*t = text(token.String())
+	}
+	return err
+}
+
+// params is a flat map of strings.
+type params map[string]string
+
+func (p *params) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	if token, err := d.ReadToken(); err != nil || token.Kind() != '{' {
+		return cmp.Or(err, errNotSo)
+	}
+	for d.PeekKind() != '}' {
+		token, err := d.ReadToken()
+		if err != nil {
+			return err
+		}
+		name := token.String()
+		var value text
+		if err := value.UnmarshalJSONFrom(d); err != nil {
+			return err
+		}
+		if !mayNameParam(name) || len(*p) == data.MaxParams {
+			return errNotSo
+		}
+		if *p == nil {
+			*p = make(params)
+		}
+		(*p)[name] = string(value)
+	}
+	_, err := d.ReadToken()
+	return err
+}
+
+func mayNameParam(name string) bool { return name != "" && len(name) <= data.MaxParamName }
+
+// expiry is how long a message is wanted.
+type expiry time.Duration
+
+func (e *expiry) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	var t text
+	if err := t.UnmarshalJSONFrom(d); err != nil {
+		return err
+	}
+	after, ok := parseExpiry(string(t))
+	if !ok {
+		return errNotSo
+	}
+	*e = expiry(after)
+	return nil
+}
+
+func parseExpiry(text string) (time.Duration, bool) {
+	after, err := time.ParseDuration(text)
+	return after, err == nil && after > 0 && after <= data.MaxExpiry
 }
 
 // decodeMessage reads one message for a gateway that declared knows. It asks for
@@ -70,7 +148,10 @@ func decodeMessage(body []byte, declared func(name string) (data.Gateway, bool))
 	if !ok {
 		err = inspect(body, messageShape(func(string) bool { return false }))
 	}
-	return data.NewMessage{Gateway: *in.Gateway, Text: *in.Text, MaxQueue: gateway.MaxQueue}, err
+	return data.NewMessage{
+		Gateway: *in.Gateway, Text: *in.Text, To: string(in.To), Title: string(in.Title), Params: in.Params,
+		ExpiresIn: time.Duration(in.ExpiresIn), MaxQueue: gateway.MaxQueue,
+	}, err
 }
 
 // resendBody says which dead letters to send again. A nil field was missing.

@@ -6,7 +6,7 @@
 // # Routes
 //
 //	POST /event                          201 {"id"} + Location, or 201 {"ids"} for an array of 1..1000
-//	POST /send_message                   200 {"id","gateway","state":"queued"} + Location
+//	POST /send_message                   200 {"id","gateway","state":"queued"} + Location; "ids" too when it was split
 //	GET  /api/v1/events                  200 {"events","next"}; event_type, limit, after
 //	GET  /api/v1/events/{id}             200
 //	GET  /api/v1/messages                200 {"messages","next"}; gateway, state, cause, limit, after
@@ -25,6 +25,27 @@
 //
 // HEAD works wherever GET does. Paths are compared as they are, with case and
 // final slash.
+//
+// # Messages
+//
+// Beside message and gateway, /send_message takes to and title, strings, params, an
+// object of at most 100 strings with names of 1 to 64 bytes, and expires_in, a
+// duration such as 10m, longer than 0s and at most 720h. What a gateway needs of
+// these its declaration says: a message that lacks something (required), or has what
+// is too_long or unfit for it, is refused with unfit-message. A gateway may also take
+// a long message as several: then id is the first of ids, all stored in one commit,
+// each with a life of its own. A repeat with the same Idempotency-Key gets all ids of
+// the first answer, however the gateway is declared by then.
+//
+// A message with an end is not sent from then on: it is expired, a dead letter, when
+// its next attempt would begin later, or when it would be the turn of an attempt.
+// Until then it is shown as what it is, such as queued behind a paused gateway, with
+// expires_at in the past, and counts for the backlog. expires_at is given by the clock
+// of this moment while the message is on its way. Sending a dead letter again keeps an
+// end that is still to come and drops one that is over.
+//
+// What a route makes of an event and its gateway does not take is left out, logged
+// and counted; the event is accepted all the same.
 //
 // # Pages
 //
@@ -79,8 +100,9 @@
 // A list of errors names each place by JSON pointer or parameter, and a code:
 // required, null, type, unknown_field, empty_array, too_many, unknown_gateway;
 // syntax, duplicate_key, trailing_data, empty_body; invalid, repeated,
-// unknown_parameter. Nothing that a client sent is repeated to it: an unknown
-// field is reported at the object that holds it. The list ends after 100
+// unknown_parameter; too_long, unfit. Nothing that a client sent is repeated to it: an unknown
+// field is reported at the object that holds it, and so is an entry of params,
+// unless the gateway's declaration names it. The list ends after 100
 // entries, errors_total counts them all.
 //
 // A request whose head is not written in the one way that everybody reads alike

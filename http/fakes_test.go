@@ -80,17 +80,24 @@ func (s *store) Save(ctx context.Context, in *data.Save) error {
 			if first.Key.Request != in.Key.Request {
 				return data.ErrKeyReused
 			}
-			in.First, in.Repeated = first.First, true
+			in.First, in.Count, in.Repeated = first.First, first.Count, true
 			return nil
 		}
 		s.keys[in.Key.Key] = in
 	}
 	in.First = data.FirstID(1) + data.ID(len(s.events)+len(s.messages))
+	in.Count = len(in.Messages)
 	for i, e := range in.Events {
 		s.events = append(s.events, data.Event{ID: in.First + data.ID(i), Type: e.Type, Payload: e.Payload, ReceivedAt: noon})
 	}
 	for i, m := range in.Messages {
-		stored := data.Message{ID: in.First + data.ID(len(in.Events)+i), Gateway: m.Gateway, Text: m.Text, AcceptedAt: noon, State: data.Queued}
+		stored := data.Message{
+			ID: in.First + data.ID(len(in.Events)+i), Gateway: m.Gateway, Text: m.Text, To: m.To, Title: m.Title, Params: m.Params,
+			AcceptedAt: noon, State: data.Queued,
+		}
+		if m.ExpiresIn > 0 {
+			stored.Expires, stored.ExpiresAt = 1, noon.Add(m.ExpiresIn)
+		}
 		if m.Event > 0 {
 			stored.Event = in.First + data.ID(m.Event-1)
 		}
@@ -164,16 +171,16 @@ func (s *store) Pause(ctx context.Context, gateway string, paused bool) error {
 	return nil
 }
 
-func (s *store) Answered(key data.IdempotencyKey) (first data.ID, found bool, err error) {
+func (s *store) Answered(key data.IdempotencyKey) (first data.ID, count int, found bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch first, ok := s.keys[key.Key]; {
 	case !ok:
-		return 0, false, nil
+		return 0, 0, false, nil
 	case first.Key.Request != key.Request:
-		return 0, false, fmt.Errorf("get: %w", data.ErrKeyReused)
+		return 0, 0, false, fmt.Errorf("get: %w", data.ErrKeyReused)
 	default:
-		return first.First, true, nil
+		return first.First, first.Count, true, nil
 	}
 }
 

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"errors"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -39,7 +40,7 @@ func refused(t *testing.T, body []byte, err error) {
 	if len(p.Errors) == 0 || len(p.Errors) > maxFindings {
 		t.Fatalf("%q is refused with %d findings", body, len(p.Errors))
 	}
-	pointers := regexp.MustCompile(`^(/[0-9]+)?(/event_type|/event_payload|/message|/gateway|/state|/cause|/after|/limit|/dry_run)?$`)
+	pointers := regexp.MustCompile(`^(/[0-9]+)?(/event_type|/event_payload|/message|/gateway|/state|/cause|/after|/limit|/dry_run|/to|/title|/params|/expires_in)?$`)
 	for _, f := range p.Errors {
 		if f.Pointer != nil && !pointers.MatchString(*f.Pointer) {
 			t.Fatalf("%q is refused at %q", body, *f.Pointer)
@@ -80,6 +81,8 @@ func FuzzDecodeEvents(f *testing.F) {
 
 func FuzzDecodeMessage(f *testing.F) {
 	seed(f)
+	f.Add([]byte(`{"message":"m","gateway":"g","to":"","title":"t","params":{"a":"b","c":""},"expires_in":"1h"}`))
+	f.Add([]byte(`{"message":"m","gateway":"g","to":null,"params":{"a":1,"b":null,"":""},"expires_in":"-1h"}`))
 	declared := func(name string) (data.Gateway, bool) {
 		return data.Gateway{Name: name, MaxQueue: len(name)}, name != "nobody"
 	}
@@ -92,11 +95,18 @@ func FuzzDecodeMessage(f *testing.F) {
 			}
 			return
 		}
-		again, err := json.Marshal(map[string]string{"message": message.Text, "gateway": message.Gateway})
+		fields := map[string]any{"message": message.Text, "gateway": message.Gateway, "to": message.To, "title": message.Title}
+		if message.Params != nil {
+			fields["params"] = message.Params
+		}
+		if message.ExpiresIn != 0 {
+			fields["expires_in"] = message.ExpiresIn.String()
+		}
+		again, err := json.Marshal(fields)
 		if err != nil {
 			t.Fatalf("encode %+v: %v", message, err)
 		}
-		if decoded, err := decodeMessage(again, declared); err != nil || decoded != message {
+		if decoded, err := decodeMessage(again, declared); err != nil || !reflect.DeepEqual(decoded, message) {
 			t.Fatalf("%q, encoded again as %q, gave %+v, %v", body, again, decoded, err)
 		}
 	})

@@ -143,7 +143,7 @@ func (in *inspector) object(at string) error {
 		in.note(at, codeUnknownField, "The object has a field other than "+in.list()+"; names are case-sensitive.")
 	}
 	for _, f := range in.fields {
-		if !seen[f.name] && !in.optional {
+		if !seen[f.name] && !in.optional && !f.optional {
 			in.note(at+"/"+f.name, codeRequired, "The field is missing.")
 		}
 	}
@@ -166,6 +166,9 @@ func (in *inspector) value(at string, f field) error {
 	if !f.kind.holds(in.dec.PeekKind()) {
 		return in.mismatch(at, "The value must be "+string(f.kind)+".")
 	}
+	if f.kind == aMap {
+		return in.entries(at)
+	}
 	value, err := in.dec.ReadToken()
 	if err != nil {
 		return err
@@ -177,6 +180,42 @@ func (in *inspector) value(at string, f field) error {
 		in.note(at, code, detail)
 	}
 	return nil
+}
+
+// entries goes through a flat map. Its names are the client's, so the map is named
+// and not the entry.
+func (in *inspector) entries(at string) error {
+	if _, err := in.dec.ReadToken(); err != nil {
+		return err
+	}
+	n, badName := 0, false
+	var kinds, nulls bool
+	for ; in.dec.PeekKind() != '}'; n++ {
+		name, err := in.dec.ReadToken()
+		if err != nil {
+			return err
+		}
+		badName = badName || !mayNameParam(name.String())
+		found := in.dec.PeekKind()
+		kinds, nulls = kinds || found != '"' && found != 'n', nulls || found == 'n'
+		if err := in.dec.SkipValue(); err != nil {
+			return err
+		}
+	}
+	if kinds {
+		in.note(at, codeType, "Each value must be a string.")
+	}
+	if nulls {
+		in.note(at, codeNull, "Each value must be a string.")
+	}
+	if badName {
+		in.note(at, codeInvalid, "Each name must have 1 to "+strconv.Itoa(data.MaxParamName)+" bytes.")
+	}
+	if n > data.MaxParams {
+		in.note(at, codeTooMany, "The object must hold at most "+strconv.Itoa(data.MaxParams)+" entries.")
+	}
+	_, err := in.dec.ReadToken()
+	return err
 }
 
 // mismatch notes a value of the wrong kind and goes past it.

@@ -19,11 +19,14 @@ func (s *Server) postMessage(c *fiber.Ctx) error {
 		return err
 	}
 	message, err := decodeMessage(body, s.opts.Gateways.Gateway)
-	records := &data.Save{Messages: []data.NewMessage{message}, Key: key}
+	records := &data.Save{Key: key}
+	if err == nil {
+		records.Messages, err = s.fit(message)
+	}
 	switch {
 	case err == nil:
 		err = s.save(c, records)
-	case key != nil && errors.Is(err, data.ErrUnknownGateway):
+	case key != nil && (errors.Is(err, data.ErrUnknownGateway) || errors.Is(err, errUnfit)):
 		err = s.replay(c, records, err)
 	}
 	if err != nil {
@@ -31,38 +34,66 @@ func (s *Server) postMessage(c *fiber.Ctx) error {
 	}
 	id := records.First.String()
 	c.Set(fiber.HeaderLocation, messagesPath+"/"+id)
-	answerQueued(c, id, message.Gateway)
+	// A repeat may be fitted in another way than the first was.
+	n := len(records.Messages)
+	if records.Repeated {
+		n = records.Count
+	}
+	answerQueued(c, id, records.First, n, message.Gateway)
 	return nil
 }
 
-// replay finds the first answer to a repeat whose gateway is declared no more: the
-// client may not have had it, and a refusal would mean that nothing was stored.
-// What is no repeat is refused.
+// fit returns what is stored of a message, or a rejection.
+func (s *Server) fit(m data.NewMessage) ([]data.NewMessage, error) {
+	fitted, faults := s.opts.Fit(m)
+	if len(faults) == 0 {
+		if fitted == nil {
+			fitted = []data.NewMessage{m}
+		}
+		return fitted, nil
+	}
+	r := &rejection{kind: errUnfit}
+	if len(faults) > maxFindings {
+		r.total = len(faults)
+	}
+	for _, f := range faults[:min(len(faults), maxFindings)] {
+		r.findings = append(r.findings, finding{Pointer: &f.Pointer, Code: f.Code, Detail: f.Detail})
+	}
+	return nil, r
+}
+
+// replay finds the first answer to a repeat whose gateway is declared no more, or
+// takes other messages now: the client may not have had it, and a refusal would
+// mean that nothing was stored. What is no repeat is refused.
 func (s *Server) replay(c *fiber.Ctx, records *data.Save, refusal error) error {
-	first, found, err := s.opts.Reader.Answered(*records.Key)
+	first, count, found, err := s.opts.Reader.Answered(*records.Key)
 	switch {
 	case err != nil:
 		return fmt.Errorf("look for the first answer: %w", err)
 	case !found:
 		return refusal
 	}
-	records.First = first
+	records.First, records.Count, records.Repeated = first, count, true
 	markReplayed(c)
 	return nil
 }
 
 // messageAnswer is a message as it is shown.
 type messageAnswer struct {
-	ID         string          `json:"id"`
-	Gateway    string          `json:"gateway"`
-	Text       string          `json:"message"`
-	State      string          `json:"state"`
-	AcceptedAt string          `json:"accepted_at"`
-	DueAt      string          `json:"due_at,omitzero"` // only while waiting
-	Event      string          `json:"event,omitzero"`  // only when a route made it
-	ResendOf   string          `json:"resend_of,omitzero"`
-	ResentAs   string          `json:"resent_as,omitzero"`
-	Attempts   []attemptAnswer `json:"attempts"`
+	ID         string            `json:"id"`
+	Gateway    string            `json:"gateway"`
+	Text       string            `json:"message"`
+	To         string            `json:"to,omitzero"`
+	Title      string            `json:"title,omitzero"`
+	Params     map[string]string `json:"params,omitempty"`
+	State      string            `json:"state"`
+	AcceptedAt string            `json:"accepted_at"`
+	ExpiresAt  string            `json:"expires_at,omitzero"` // only when it expires
+	DueAt      string            `json:"due_at,omitzero"`     // only while waiting
+	Event      string            `json:"event,omitzero"`      // only when a route made it
+	ResendOf   string            `json:"resend_of,omitzero"`
+	ResentAs   string            `json:"resent_as,omitzero"`
+	Attempts   []attemptAnswer   `json:"attempts"`
 }
 
 // attemptAnswer is an attempt as it is shown.
@@ -82,9 +113,13 @@ const outcomeRunning = "running"
 
 func showAsMessage(m data.Message) messageAnswer {
 	shown := messageAnswer{
-		ID: m.ID.String(), Gateway: m.Gateway, Text: m.Text, State: m.State.String(),
+		ID: m.ID.String(), Gateway: m.Gateway, Text: m.Text, To: m.To, Title: m.Title, Params: m.Params,
+		State:      m.State.String(),
 		AcceptedAt: stamp(m.AcceptedAt),
 		Attempts:   make([]attemptAnswer, 0, len(m.Attempts)),
+	}
+	if m.Expires != 0 {
+		shown.ExpiresAt = stamp(m.ExpiresAt)
 	}
 	if m.State == data.Waiting {
 		shown.DueAt = stamp(m.DueAt)

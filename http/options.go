@@ -40,9 +40,10 @@ type Pauser interface {
 // A query has the last word on its page: Enough is told each record once, and what
 // it was told is the page.
 type Reader interface {
-	// Answered returns the first id that was given for an idempotency key, false
-	// when the key is not known, or [data.ErrKeyReused].
-	Answered(key data.IdempotencyKey) (first data.ID, found bool, err error)
+	// Answered returns the first id that was given for an idempotency key and, where
+	// there were no events, how many messages it began. It is false when the key is
+	// not known, and the error may be [data.ErrKeyReused].
+	Answered(key data.IdempotencyKey) (first data.ID, count int, found bool, err error)
 	Event(id data.ID) (data.Event, error)
 	Events(q data.EventQuery) (data.EventPage, error)
 	Message(id data.ID) (data.Message, error)
@@ -57,6 +58,14 @@ type Reader interface {
 type Gateways interface {
 	Gateway(name string) (data.Gateway, bool)
 	Gateways() []data.Gateway
+}
+
+// Fault is one reason why a message cannot go to its gateway. It quotes nothing of
+// the message.
+type Fault struct {
+	Pointer string // a JSON pointer into what was submitted, such as /params/order; "" for all of it
+	Code    string // required, too_long or unfit
+	Detail  string // a sentence about it
 }
 
 // Key lets a client in.
@@ -74,8 +83,12 @@ type Options struct {
 	Reader    Reader
 	Gateways  Gateways
 
+	// Fit makes of a message what is stored for its gateway: most often itself, for
+	// which it returns nil, else with fields cut off or as several, in order. With
+	// faults the message is refused. nil means that all messages fit.
+	Fit func(data.NewMessage) ([]data.NewMessage, []Fault)
 	// Routes returns the routes in force: a func that returns the messages that
-	// they make of an event, or [data.ErrTooLarge]. It is asked once for each
+	// they make of an event, which fit, or [data.ErrTooLarge]. It is asked once for each
 	// request, so that all events of one meet the same routes. nil means that there
 	// are none.
 	Routes func() func(data.NewEvent) ([]data.NewMessage, error)
@@ -132,6 +145,9 @@ func (o Options) withDefaults() Options {
 	if o.Routes == nil {
 		none := func(data.NewEvent) ([]data.NewMessage, error) { return nil, nil }
 		o.Routes = func() func(data.NewEvent) ([]data.NewMessage, error) { return none }
+	}
+	if o.Fit == nil {
+		o.Fit = func(data.NewMessage) ([]data.NewMessage, []Fault) { return nil, nil }
 	}
 	if o.Accepting == nil {
 		o.Accepting = func() error { return nil }

@@ -17,6 +17,7 @@ import (
 var (
 	errMalformed    = errors.New("body is not well-formed JSON")
 	errInvalidBody  = errors.New("body is not what the route takes")
+	errUnfit        = errors.New("message does not fit its gateway")
 	errTooManyMade  = errors.New("routes make too many messages of the request")
 	errParameter    = errors.New("bad query parameter")
 	errKeyHeader    = errors.New("bad Idempotency-Key header")
@@ -120,6 +121,9 @@ func lookUp(err error) problem {
 	case errors.Is(err, errInvalidBody):
 		return row(422, "invalid-body", "Invalid body",
 			"The JSON is well-formed but not what this route takes; errors lists what to change.")
+	case errors.Is(err, errUnfit):
+		return row(422, "unfit-message", "Message does not fit its gateway",
+			"The gateway does not take this message; errors lists what it lacks, what is too long, and what cannot be sent there.")
 	case errors.Is(err, data.ErrUnknownGateway):
 		return row(422, "unknown-gateway", "Unknown gateway",
 			"No gateway of this name is declared; GET /api/v1/gateways lists those that are.")

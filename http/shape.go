@@ -14,14 +14,15 @@ import (
 // others, or an array of such objects.
 type shape struct {
 	fields   []field
-	optional bool                                            // whether fields may be missing
+	optional bool                                            // whether all fields may be missing
 	array    int                                             // how many objects an array may hold; 0 means no array
 	check    func(field, value string) (code, detail string) // judges a value of the right kind; nil means that any will do
 }
 
 type field struct {
-	name string
-	kind kind
+	name     string
+	kind     kind
+	optional bool
 }
 
 // kind is what the value of a field has to be, in words.
@@ -31,6 +32,7 @@ const (
 	aString  kind = "a string"
 	aNumber  kind = "a number"
 	aBoolean kind = "true or false"
+	aMap     kind = "an object whose values are strings"
 )
 
 func (k kind) holds(found jsontext.Kind) bool {
@@ -39,18 +41,35 @@ func (k kind) holds(found jsontext.Kind) bool {
 		return found == '"'
 	case aNumber:
 		return found == '0'
+	case aMap:
+		return found == '{'
 	}
 	return found == 't' || found == 'f'
 }
 
 func eventShape() shape {
-	return shape{fields: []field{{"event_type", aString}, {"event_payload", aString}}, array: data.MaxEvents}
+	return shape{fields: []field{{name: "event_type", kind: aString}, {name: "event_payload", kind: aString}}, array: data.MaxEvents}
 }
 
 func messageShape(declared func(name string) bool) shape {
-	return shape{fields: []field{{"message", aString}, {"gateway", aString}}, check: func(field, value string) (code, detail string) {
-		if field == "gateway" && !declared(value) {
-			return codeUnknownGateway, "No gateway of this name is declared."
+	fields := []field{
+		{name: "message", kind: aString},
+		{name: "gateway", kind: aString},
+		{name: "to", kind: aString, optional: true},
+		{name: "title", kind: aString, optional: true},
+		{name: "params", kind: aMap, optional: true},
+		{name: "expires_in", kind: aString, optional: true},
+	}
+	return shape{fields: fields, check: func(field, value string) (code, detail string) {
+		switch field {
+		case "gateway":
+			if !declared(value) {
+				return codeUnknownGateway, "No gateway of this name is declared."
+			}
+		case "expires_in":
+			if _, ok := parseExpiry(value); !ok {
+				return codeInvalid, "The value must be a duration such as 90s, 10m or 24h, longer than 0s and at most 720h."
+			}
 		}
 		return "", ""
 	}}
@@ -58,7 +77,12 @@ func messageShape(declared func(name string) bool) shape {
 
 func resendShape() shape {
 	return shape{optional: true, check: checkResend, fields: []field{
-		{"gateway", aString}, {"state", aString}, {"cause", aString}, {"after", aString}, {"limit", aNumber}, {"dry_run", aBoolean},
+		{name: "gateway", kind: aString},
+		{name: "state", kind: aString},
+		{name: "cause", kind: aString},
+		{name: "after", kind: aString},
+		{name: "limit", kind: aNumber},
+		{name: "dry_run", kind: aBoolean},
 	}}
 }
 

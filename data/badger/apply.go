@@ -141,7 +141,7 @@ func (w *writer) pause(o *data.Pause) error {
 
 // beginAttempts grants what may be sent of the claims.
 func (w *writer) beginAttempts(o *data.Begin) error {
-	o.Granted, o.Standing, o.GivenUp, o.Closed = nil, nil, nil, data.Closed{}
+	o.Granted, o.Standing, o.GivenUp, o.Overdue, o.Closed = nil, nil, nil, nil, data.Closed{}
 	l := w.s.lane(o.Gateway)
 	if l == nil {
 		return nil
@@ -160,11 +160,27 @@ func (w *writer) beginAttempts(o *data.Begin) error {
 		if err != nil {
 			return err
 		}
-		if err := w.t.claim(o, l, c); err != nil {
+		overdue, err := w.t.claim(o, l, c)
+		if err == nil && overdue != nil {
+			err = w.expire(o, l, overdue, c.Ref)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// expire makes room for a message that ends, which no price of a claim covers:
+// claims are many and few of them find one.
+func (w *writer) expire(o *data.Begin, l *lane, m *message, r data.Ref) error {
+	err := w.must(func(t *transaction) cost {
+		return t.lanePrice(l.gateway).plus(cost{entries: 3, bytes: 3*entryBytes + messageBytes + m.stateBytes()})
+	})
+	if err != nil {
+		return err
+	}
+	return w.t.expire(o, l, m, r)
 }
 
 func (w *writer) cancel(o *data.Cancel) error {
@@ -214,8 +230,8 @@ func (s *Store) refusal(o *data.Save) error {
 			return data.ErrTooLarge
 		}
 	}
-	for _, m := range o.Messages {
-		if len(m.Text)+1024 > valueThreshold {
+	for i := range o.Messages {
+		if newSize(&o.Messages[i])+1024 > valueThreshold {
 			return data.ErrTooLarge
 		}
 	}

@@ -66,7 +66,11 @@ func TestArrived(t *testing.T) {
 func TestFresh(t *testing.T) {
 	f := newFresh()
 	for id := data.ID(1); id <= maxFresh+1; id++ {
-		f.put(&message{Message: data.Message{ID: id}, long: id == 2})
+		m := &message{Message: data.Message{ID: id}}
+		if id == 2 {
+			m.long = longText
+		}
+		f.put(m)
 	}
 	for id, want := range map[data.ID]bool{1: true, 2: false, 3: true, maxFresh + 1: true} {
 		if got := f.take(id) != nil; got != want {

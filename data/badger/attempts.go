@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -43,20 +44,16 @@ func readMessage(txn *badger.Txn, id data.ID) (*message, error) {
 	return m, nil
 }
 
-// readText loads the text of a message that has it in a record of its own.
+// readText loads the content of a message that has it in a record of its own.
 func readText(txn *badger.Txn, m *message) error {
-	if !m.long || m.Text != "" {
+	if m.long == inline || m.contentSize() > 0 {
 		return nil
 	}
 	item, err := textItem(txn, m.ID)
 	if err != nil {
 		return err
 	}
-	return item.Value(func(v []byte) error {
-		fields, err := unseal(textKey(m.ID), v)
-		m.Text = string(fields)
-		return err
-	})
+	return item.Value(func(v []byte) error { return m.decodeContent(textKey(m.ID), v) })
 }
 
 // errNoText is a [data.ErrDamaged].
@@ -98,40 +95,71 @@ func (t *transaction) storeMessage(m *message) error {
 	return t.set(k, m.encode(k))
 }
 
-// claim grants one attempt if it may be sent.
-func (t *transaction) claim(o *data.Begin, l *lane, c data.Claim) error {
+// claim grants one attempt if it may be sent. A message that is not wanted any
+// more is returned instead, to be ended with expire.
+func (t *transaction) claim(o *data.Begin, l *lane, c data.Claim) (overdue *message, err error) {
 	m, err := t.load(c.Ref.ID)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if m == nil {
-		return t.checkGone(l, c.Ref)
+		return nil, t.checkGone(l, c.Ref)
 	}
 	if m.lane != l.number {
-		return nil
+		return nil, nil //nolint:nilnil // none is overdue
 	}
 	if m.State == data.Waiting && c.Ref.Number == m.NextNumber() && c.Ref.Number > c.Policy.MaxAttempts {
 		o.GivenUp = append(o.GivenUp, m.ID)
-		return t.giveUp(l, m)
+		return nil, t.giveUp(l, m)
 	}
 	if t.stands(l, m, c) {
 		o.Standing = append(o.Standing, c.Ref)
-		return nil
+		return nil, nil //nolint:nilnil // the same
+	}
+	if m.Expires != 0 && c.Ref.Number == m.NextNumber() && (m.State == data.Queued || m.State == data.Waiting) && t.left(m) <= 0 {
+		return m, nil
 	}
 	err = t.beginAttempt(l, m, c)
 	if err != nil && !errors.Is(err, data.ErrConflict) {
-		return err
+		return nil, err
 	}
 	if err == nil {
 		o.Granted = append(o.Granted, grant(l, m, c, t.marker.time))
-		if m.long {
-			m.Text = "" // not kept while the attempt is under way
-		}
+		m.unload() // not kept while the attempt is under way
 	}
 	if m.State == data.Queued {
-		return nil // claimed with a number that it does not have
+		return nil, nil //nolint:nilnil // claimed with a number that it does not have
 	}
-	return t.passReady(l, c.Ref)
+	return nil, t.passReady(l, c.Ref)
+}
+
+// left is how long a message that expires is still wanted. Store time stood still
+// when the store was opened in doubt: for what was accepted before, the wall clock
+// counts as well, which went on.
+func (t *transaction) left(m *message) time.Duration {
+	left := m.Expires.Sub(t.marker.time)
+	if m.ID < t.s.doubtful {
+		left = min(left, m.ExpiresAt.Sub(t.marker.wall))
+	}
+	return left
+}
+
+// expire ends a message that claim found not to be wanted any more.
+func (t *transaction) expire(o *data.Begin, l *lane, m *message, r data.Ref) error {
+	from, due := m.State, m.Due
+	if err := m.Expire(); err != nil {
+		return err
+	}
+	o.Overdue = append(o.Overdue, data.Ended{ID: m.ID, State: m.State})
+	l.move(from, m.State)
+	t.end(l, m.State, m.ID)
+	if err := t.storeMessage(m); err != nil {
+		return err
+	}
+	if from == data.Waiting {
+		return t.leave(l, place{due, m.ID})
+	}
+	return t.passReady(l, r)
 }
 
 // stands reports whether an attempt may begin, but not now: before its time, or
@@ -280,7 +308,7 @@ func (t *transaction) settle(o *data.Settle) error {
 	if len(a.Answer) > data.MaxAnswer {
 		a.Answer = strings.ToValidUTF8(a.Answer[:data.MaxAnswer], "")
 	}
-	next := f.Policy.After(a)
+	next := m.After(f.Policy, a)
 	if o.Err = m.Settle(a, next); o.Err != nil {
 		return nil
 	}

@@ -19,7 +19,7 @@ func newFresh() fresh { return fresh{messages: make(map[data.ID]*message)} }
 
 // put keeps a message in the place of the oldest.
 func (f *fresh) put(m *message) {
-	if m.long {
+	if m.long != inline {
 		return
 	}
 	delete(f.messages, f.ring[f.next])

@@ -3,6 +3,7 @@ package badger
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -34,6 +35,7 @@ type model struct {
 	keep     data.Retention
 	gateways []string
 	heads    map[string]data.ID // of the queued messages, before the batch in hand
+	doubtful map[data.ID]bool   // what was there at a start in doubt
 }
 
 // TestStoreAgreesWithItsModel applies random batches, restarts, kills and clock
@@ -53,6 +55,7 @@ func TestStoreAgreesWithItsModel(t *testing.T) {
 				lanes:    make(map[string]*data.Lane),
 				keep:     data.Retention{Events: 20 * time.Minute, Delivered: 10 * time.Minute, Dead: 30 * time.Minute},
 				heads:    make(map[string]data.ID),
+				doubtful: make(map[data.ID]bool),
 				gateways: []string{"gateway_1", "gateway_10", "g", "gateway_2"},
 			}
 			for _, g := range m.gateways {
@@ -128,6 +131,13 @@ func (m *model) newSave() *data.Save {
 		n := data.NewMessage{Gateway: m.gateways[m.random.IntN(len(m.gateways))], Text: m.text()}
 		if m.chance(30) {
 			n.MaxQueue = 1 + m.random.IntN(20)
+		}
+		if m.chance(30) {
+			n.To, n.Title = m.text(), m.text()
+			n.Params = map[string]string{"b": m.text(), "a": "", "c": "x"}
+		}
+		if m.chance(30) {
+			n.ExpiresIn = time.Duration(1+m.random.IntN(300_000)) * time.Millisecond
 		}
 		if len(o.Events) > 0 {
 			n.Event = m.random.IntN(len(o.Events) + 1)
@@ -276,9 +286,42 @@ func (m *model) judgeResend(o *data.Resend, wall time.Time) {
 			m.t.Fatalf("id %s was given twice", r.New)
 		}
 		old := m.messages[r.Old]
-		m.messages[r.New] = &data.Message{
-			ID: r.New, Gateway: old.Gateway, Text: old.Text, Event: old.Event, ResendOf: r.Old, AcceptedAt: wall, State: data.Queued,
+		again := &data.Message{
+			ID: r.New, Gateway: old.Gateway, Text: old.Text, To: old.To, Title: old.Title, Params: old.Params,
+			Event: old.Event, ResendOf: r.Old, AcceptedAt: wall, State: data.Queued,
 		}
+		if left := m.left(old, wall); old.Expires != 0 && left > 0 {
+			m.limit(again, left, wall)
+		}
+		m.messages[r.New] = again
+	}
+}
+
+// left is how long a message that expires is wanted.
+func (m *model) left(w *data.Message, wall time.Time) time.Duration {
+	left := w.Expires.Sub(m.Now())
+	if m.doubtful[w.ID] {
+		left = min(left, w.ExpiresAt.Sub(wall))
+	}
+	return left
+}
+
+// overdue reports whether an attempt at a message is not wanted any more.
+func (m *model) overdue(w *data.Message, wall time.Time) bool {
+	return w.Expires != 0 && m.left(w, wall) <= 0
+}
+
+// limit has a new message expire when the store says, which is to be after a time,
+// but for the few nanoseconds that commits take of store time.
+func (m *model) limit(w *data.Message, after time.Duration, wall time.Time) {
+	m.t.Helper()
+	stored, err := m.Message(w.ID)
+	if off := stored.Expires.Sub(m.Now().Add(after)); err != nil || off < -1000 || off > 1000 {
+		m.t.Errorf("message %s expires %v off, %v", w.ID, off, err)
+	}
+	w.Expires, w.ExpiresAt = stored.Expires, wall.Add(after).Truncate(time.Millisecond)
+	if off := stored.ExpiresAt.Sub(w.ExpiresAt); off < -2*time.Millisecond || off > 2*time.Millisecond {
+		m.t.Errorf("message %s expires at %v; want %v", w.ID, stored.ExpiresAt, w.ExpiresAt)
 	}
 }
 
@@ -320,7 +363,7 @@ func (m *model) judgeSettle(o *data.Settle) {
 		return
 	}
 	a := data.Attempt{Number: o.Number, Began: g.Began, Ended: o.Ended, BeganAt: g.Message.DueAt, Result: o.Result}
-	next := minute.After(a)
+	next := m.messages[o.ID].After(minute, a)
 	if err := m.messages[o.ID].Settle(a, next); err != nil || o.Err != nil || o.Next != next {
 		m.t.Errorf("settle of %s = %v, %v; want %v, %v", o.ID, o.Next, o.Err, next, err)
 	}
@@ -343,7 +386,7 @@ func (m *model) settled(gateway string, a data.Attempt) {
 
 func (m *model) judgeBegin(o *data.Begin, wall time.Time) {
 	m.t.Helper()
-	granted, standing := slices.Clone(o.Granted), slices.Clone(o.Standing)
+	granted, standing, overdue := slices.Clone(o.Granted), slices.Clone(o.Standing), slices.Clone(o.Overdue)
 	passed := make(map[data.ID]bool)
 	for _, c := range o.Claims {
 		want := m.messages[c.Ref.ID]
@@ -355,25 +398,37 @@ func (m *model) judgeBegin(o *data.Begin, wall time.Time) {
 			}
 			opened, doubt := m.Resumed()
 			held := doubt && want.State == data.Waiting && m.Now() < opened.Add(minute.Interval)
-			if now := *want; now.Begin(c.Ref.Number, data.Never) != nil {
+			if now := lasting(want); now.Begin(c.Ref.Number, data.Never) != nil {
 				m.t.Errorf("claim %+v of %+v stands", c, want)
 			}
-			if now := *want; !held && !outOfTurn && now.Begin(c.Ref.Number, m.Now()) == nil {
+			if now := lasting(want); !held && !outOfTurn && now.Begin(c.Ref.Number, m.Now()) == nil {
 				m.t.Errorf("claim %+v of %+v is not granted", c, want)
 			}
 			continue
 		}
 		passed[c.Ref.ID] = !outOfTurn
+		if len(overdue) > 0 && overdue[0].ID == c.Ref.ID && !want.State.Final() {
+			isOver := m.overdue(want, wall) && c.Ref.Number == want.NextNumber()
+			if err := want.Expire(); err != nil || !isOver || overdue[0].State != want.State {
+				m.t.Errorf("claim %+v of %+v is overdue: %+v, %v", c, want, overdue[0], err)
+			}
+			overdue = overdue[1:]
+			continue
+		}
 		if len(granted) == 0 || granted[0].Message.ID != c.Ref.ID || granted[0].Number != c.Ref.Number {
 			passed[c.Ref.ID] = passed[c.Ref.ID] && want.State != data.Queued
-			if now := *want; now.Begin(c.Ref.Number, data.Never) == nil {
+			if now := lasting(want); now.Begin(c.Ref.Number, data.Never) == nil {
 				m.t.Errorf("claim %+v of %+v is void", c, want)
 			}
 			continue
 		}
 		g := granted[0]
 		granted = granted[1:]
-		if err := want.Begin(c.Ref.Number, g.Began); err != nil || g.Message.Text != want.Text || len(g.Message.Attempts) != len(want.Attempts) {
+		if m.doubtful[want.ID] && m.overdue(want, wall) {
+			m.t.Errorf("claim %+v of %+v is granted after its end", c, want)
+		}
+		same := g.Message.Text == want.Text && g.Message.To == want.To && g.Message.Title == want.Title && maps.Equal(g.Message.Params, want.Params)
+		if err := want.Begin(c.Ref.Number, g.Began); err != nil || !same || len(g.Message.Attempts) != len(want.Attempts) {
 			m.t.Errorf("claim %+v of %+v is granted as %+v: %v", c, want, g, err)
 		}
 		if m.closed(o.Gateway) {
@@ -383,9 +438,16 @@ func (m *model) judgeBegin(o *data.Begin, wall time.Time) {
 		g.Message.DueAt = wall // the model keeps here when it began for people
 		m.flying[c.Ref.ID] = g
 	}
-	if len(granted)+len(standing) > 0 {
-		m.t.Errorf("answered and not claimed: %+v, %+v", granted, standing)
+	if len(granted)+len(standing)+len(overdue) > 0 {
+		m.t.Errorf("answered and not claimed: %+v, %+v, %+v", granted, standing, overdue)
 	}
+}
+
+// lasting is a message as if it did not expire.
+func lasting(w *data.Message) *data.Message {
+	m := *w
+	m.Expires = 0
+	return &m
 }
 
 // closed reports whether a lane grants nothing.
@@ -419,7 +481,7 @@ func (m *model) judgeSave(o *data.Save, wall time.Time) {
 			wantErr(m.t, "a key used again", o.Err, data.ErrKeyReused)
 			return
 		case known != nil:
-			if !o.Repeated || o.First != known.First {
+			if !o.Repeated || o.First != known.First || len(o.Events) == 0 && o.Count != max(1, known.Count) {
 				m.t.Errorf("a repeat is answered %+v; want %d", o, known.First)
 			}
 			return
@@ -449,9 +511,14 @@ func (m *model) judgeSave(o *data.Save, wall time.Time) {
 		if m.messages[id] != nil {
 			m.t.Fatalf("id %s was given twice", id)
 		}
-		w := &data.Message{ID: id, Gateway: n.Gateway, Text: n.Text, AcceptedAt: wall, State: data.Queued}
+		w := &data.Message{
+			ID: id, Gateway: n.Gateway, Text: n.Text, To: n.To, Title: n.Title, Params: n.Params, AcceptedAt: wall, State: data.Queued,
+		}
 		if n.Event > 0 {
 			w.Event = o.First + data.ID(n.Event-1)
+		}
+		if n.ExpiresIn > 0 {
+			m.limit(w, n.ExpiresIn, wall)
 		}
 		m.messages[id] = w
 	}
@@ -487,11 +554,14 @@ func (m *model) restart() {
 		m.machine().up -= time.Hour
 	}
 	m.open()
-	opened, _ := m.Resumed()
+	opened, doubt := m.Resumed()
+	for id := range m.messages {
+		m.doubtful[id] = m.doubtful[id] || doubt
+	}
 	for id, g := range m.flying {
 		a := data.Attempt{Number: g.Number, Began: g.Began, Ended: opened, BeganAt: g.Message.DueAt}
 		a.Result = data.Result{Outcome: data.OutcomeUnknown, Cause: data.CauseCutOff}
-		if err := m.messages[id].Settle(a, minute.After(a)); err != nil {
+		if err := m.messages[id].Settle(a, m.messages[id].After(minute, a)); err != nil {
 			m.t.Fatal(err)
 		}
 		if m.messages[id].State.Final() {
@@ -527,6 +597,9 @@ func (m *model) compare() {
 			w.Attempts = append(slices.Clip(w.Attempts), data.Attempt{Number: g.Number, Began: g.Began, BeganAt: g.Message.DueAt})
 		}
 		s.DueAt = time.Time{}
+		if !w.State.Final() {
+			s.ExpiresAt = w.ExpiresAt // by another clock
+		}
 		if fmt.Sprintf("%+v", s) != fmt.Sprintf("%+v", w) {
 			m.t.Fatalf("stored is\n%+v; want\n%+v", s, w)
 		}

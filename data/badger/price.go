@@ -8,7 +8,7 @@ import (
 // never runs into Badger's own limit.
 const (
 	entryBytes     = 48  // an entry beyond its value: the key and what Badger adds
-	messageBytes   = 64  // a message without text and attempts, and its id in a run
+	messageBytes   = 64  // a message without content, expiry and attempts, and its id in a run
 	attemptBytes   = 64  // an attempt that ended, without what was answered
 	answerBytes    = 8   // what was answered, beyond its text
 	inFlightBytes  = 80  // an attempt under way
@@ -16,7 +16,7 @@ const (
 	eventBytes     = 16  // an event without type and payload
 	keyBytes       = 64  // an idempotency key
 	resentBytes    = 32  // what a dead letter was sent again as, in both their records
-	markerBytes    = 160
+	markerBytes    = 176
 	maxID          = 10 // an id in a run or a group
 	maxEventsValue = 256 << 10
 )
@@ -64,20 +64,25 @@ func (t *transaction) savePrice(o *data.Save) cost {
 	}
 	values := 1 + 2*c.bytes/maxEventsValue
 	c = c.plus(cost{entries: values, bytes: values * entryBytes})
-	for _, m := range o.Messages {
-		c = c.plus(t.lanePrice(m.Gateway)).plus(cost{entries: 1, bytes: entryBytes + messageBytes + len(m.Text)})
-		if len(m.Text) > inlineText {
+	for i := range o.Messages {
+		m := &o.Messages[i]
+		size := newSize(m)
+		c = c.plus(t.lanePrice(m.Gateway)).plus(cost{entries: 1, bytes: entryBytes + messageBytes + size})
+		if size > inlineText {
 			c = c.plus(cost{entries: 1, bytes: entryBytes})
+		}
+		if m.ExpiresIn > 0 {
+			c.bytes += expiryBytes
 		}
 	}
 	return c
 }
 
-// resendPrice covers what the text of a dead letter adds to a transaction when it
-// is sent again.
-func resendPrice(text int) cost {
-	c := cost{entries: 2, bytes: 2*entryBytes + messageBytes + resentBytes + text}
-	if text > inlineText {
+// resendPrice covers what the content and expiry of a dead letter add to a transaction when
+// it is sent again.
+func resendPrice(content int) cost {
+	c := cost{entries: 2, bytes: 2*entryBytes + messageBytes + resentBytes + content}
+	if content > inlineText {
 		c = c.plus(cost{entries: 1, bytes: entryBytes})
 	}
 	return c
@@ -106,7 +111,7 @@ const maxAttempts = 100
 func claimPrice(c data.Claim) cost {
 	price := cost{entries: 1, bytes: entryBytes + inFlightBytes}
 	if c.Ref.Number > c.Policy.MaxAttempts {
-		price = price.plus(cost{entries: 1, bytes: entryBytes + messageBytes + inlineText + maxAttempts*attemptBytes + data.MaxAnswers*(answerBytes+data.MaxAnswer)})
+		price = price.plus(cost{entries: 1, bytes: entryBytes + messageBytes + inlineText + expiryBytes + maxAttempts*attemptBytes + data.MaxAnswers*(answerBytes+data.MaxAnswer)})
 	}
 	return price
 }

@@ -56,6 +56,31 @@ func TestPricesAreUpperBounds(t *testing.T) {
 		}
 		k.machine().pass(time.Minute)
 	}
+	// All of it with every field, and messages that expire before they are claimed.
+	for i := range n {
+		name := fmt.Sprint(strings.Repeat("g", 60), i)
+		m := data.NewMessage{Gateway: name, Text: strings.Repeat("x", 12*i), To: "+", Title: strings.Repeat("t", i), ExpiresIn: 5 * time.Minute}
+		m.Params = make(map[string]string)
+		for j := range i % data.MaxParams {
+			m.Params[fmt.Sprint(strings.Repeat("p", 60), j)] = ""
+		}
+		o := &data.Save{Messages: []data.NewMessage{m, m, m}}
+		k.priced("a save of all fields", &data.Batch{Saves: []*data.Save{o}})
+		begin := &data.Begin{Gateway: name, Claims: []data.Claim{{Ref: k.ready(name, 0, 1)[0], Policy: minute}}}
+		k.priced("a begin of a message with all fields", &data.Batch{Begins: []*data.Begin{begin}})
+		settle := &data.Settle{Gateway: name, ID: o.First, Number: 1, Ended: k.Now(), Result: refused}
+		k.priced("a settle of a message with all fields", &data.Batch{Settles: []*data.Settle{settle}})
+		k.machine().pass(5*time.Minute + time.Second)
+		begin = &data.Begin{Gateway: name}
+		for _, r := range append(k.ready(name, 0, 3), k.waiting(name, data.Ref{}, 1)...) {
+			begin.Claims = append(begin.Claims, data.Claim{Ref: r, Policy: minute})
+		}
+		k.priced("a begin that finds three overdue", &data.Batch{Begins: []*data.Begin{begin}})
+		if len(begin.Overdue) != 3 {
+			t.Fatalf("%+v is overdue; want three messages", begin.Overdue)
+		}
+		k.priced("a resend with all fields", &data.Batch{Resends: []*data.Resend{{IDs: idRange(o.First, 3)}}})
+	}
 	k.priced("a resend", &data.Batch{Resends: []*data.Resend{{IDs: all[:n/2]}}})
 	k.priced("a resend of which half was sent again", &data.Batch{Resends: []*data.Resend{{IDs: all[n/4 : 3*n/4]}}})
 	for i := range 5 {

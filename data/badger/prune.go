@@ -242,7 +242,7 @@ func (t *transaction) pruneMessage(s shelf, id data.ID) (deleted bool, err error
 		return false, err
 	}
 	t.garbage += int64(messageBytes + m.stateBytes())
-	if m.long {
+	if m.long != inline {
 		t.garbage += int64(size)
 		if err := t.delete(textKey(id)); err != nil {
 			return false, err

@@ -106,22 +106,25 @@ func (s *Store) Message(id data.ID) (data.Message, error) {
 	return found, nil
 }
 
-// Answered returns the first id that was given for an idempotency key, false when
-// the key is not known, or [data.ErrKeyReused] when it was for another request.
-func (s *Store) Answered(key data.IdempotencyKey) (first data.ID, found bool, err error) {
+// Answered returns the first id that was given for an idempotency key, with how
+// many messages it began where there were no events. It is false when the key is not
+// known, and the error [data.ErrKeyReused] when it was for another request.
+func (s *Store) Answered(key data.IdempotencyKey) (first data.ID, count int, found bool, err error) {
 	err = s.read(func(txn *badger.Txn) error {
 		var known answered
 		known, found, err = readAnswered(txn, key.Key)
 		if err == nil && found && known.request != key.Request {
 			err = data.ErrKeyReused
 		}
-		first = known.first
+		if found {
+			first, count = known.first, known.messages()
+		}
 		return err
 	})
 	if err != nil {
-		return 0, false, fmt.Errorf("read answer: %w", err)
+		return 0, 0, false, fmt.Errorf("read answer: %w", err)
 	}
-	return first, found, nil
+	return first, count, found, nil
 }
 
 // Lane returns the lane of a gateway, or [data.ErrNotFound] when nothing was

@@ -61,6 +61,12 @@ func (r *reader) complete(m *message) error {
 	if m.State == data.Waiting {
 		m.DueAt = r.s.clock.onWall(m.Due)
 	}
+	if m.Expires != 0 && !m.State.Final() {
+		// By the clock that people read now, not the one of its acceptance.
+		if at := r.s.clock.onWall(m.Expires); m.ID >= r.s.doubtful || at.Before(m.ExpiresAt) {
+			m.ExpiresAt = at
+		}
+	}
 	return readResent(r.txn, m)
 }
 
@@ -149,7 +155,7 @@ func (p *pager) add(m *message, state data.State) error {
 		if err := readText(p.txn, m); err != nil {
 			return err
 		}
-		p.size += len(m.Text)
+		p.size += m.contentSize()
 		p.page.Messages = append(p.page.Messages, m.Message)
 		p.enough = p.query.Enough != nil && p.query.Enough(m.Message)
 	}

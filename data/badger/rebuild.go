@@ -96,7 +96,7 @@ func (s *Store) messagesAfter(after data.ID) (page []*message, err error) {
 // hasText reports whether the text of a message is there. It may be among what was
 // lost; without it there is nothing to send and nothing to show.
 func hasText(txn *badger.Txn, m *message) (bool, error) {
-	if !m.long {
+	if m.long == inline {
 		return true, nil
 	}
 	_, err := textItem(txn, m.ID)

@@ -19,6 +19,7 @@ type marker struct {
 	wall     time.Time      // for people
 	events   data.ID        // there is no event with a smaller id
 	garbage  int64          // bytes deleted since the last merge, about
+	doubtful data.ID        // what has a smaller id was there when the store was last opened in doubt
 }
 
 func (m marker) encode(key []byte) []byte {
@@ -31,6 +32,7 @@ func (m marker) encode(key []byte) []byte {
 	b = appendUint(b, 6, uint64(m.wall.UnixMilli()))
 	b = appendUint(b, 7, uint64(m.events))
 	b = appendUint(b, 8, uint64(m.garbage))
+	b = appendUint(b, 9, uint64(m.doubtful))
 	return seal(key, b)
 }
 
@@ -54,6 +56,8 @@ func decodeMarker(key, value []byte) (m marker, err error) {
 			m.events = data.ID(n)
 		case 8:
 			m.garbage = int64(n)
+		case 9:
+			m.doubtful = data.ID(n)
 		}
 		return nil
 	})
@@ -63,11 +67,17 @@ func decodeMarker(key, value []byte) (m marker, err error) {
 // answered is what an idempotency key leads to.
 type answered struct {
 	first   data.ID
+	count   int // of messages in a row, where there were no events; 0 stands for one
 	request [32]byte
 }
 
+func (a answered) messages() int { return max(a.count, 1) }
+
 func (a answered) encode(key []byte) []byte {
 	b := appendUint(newRecord(48), 1, uint64(a.first))
+	if a.count > 1 {
+		b = appendUint(b, 3, uint64(a.count))
+	}
 	return seal(key, appendBytes(b, 2, a.request[:]))
 }
 
@@ -78,6 +88,8 @@ func decodeAnswered(key, value []byte) (a answered, err error) {
 			a.first = data.ID(n)
 		case 2:
 			copy(a.request[:], b)
+		case 3:
+			a.count = int(n)
 		}
 		return nil
 	})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -37,7 +38,14 @@ func records() []record {
 	}, lane: 4}
 	empty := &message{Message: data.Message{ID: 8, AcceptedAt: at, State: data.Queued}, lane: 1}
 	told := &message{Message: data.Message{ID: 5, AcceptedAt: at, State: data.Failed, Attempts: []data.Attempt{attempt, spoke}}, lane: 1}
-	long := &message{Message: data.Message{ID: 9, AcceptedAt: at, State: data.Failed, ResendOf: 6}, lane: 1, long: true}
+	long := &message{Message: data.Message{ID: 9, AcceptedAt: at, State: data.Failed, ResendOf: 6}, lane: 1, long: longText}
+	full := &message{Message: data.Message{
+		ID: 10, Text: "", To: "+1", Title: "t", Params: map[string]string{"": "x", "b": "", "a": "\x00"},
+		AcceptedAt: at, State: data.Queued, Expires: 1 << 40, ExpiresAt: at.Add(time.Hour),
+	}, lane: 4}
+	far := &message{Message: data.Message{ID: 11, AcceptedAt: at, State: data.Queued, Expires: 5, ExpiresAt: at}, lane: 4, long: longFields}
+	content := *full
+	content.long = longFields
 	busy := &lane{
 		number: 3, gateway: "gateway_1", counts: [data.States]uint64{1: 5, 4: 1 << 40}, ready: 17, head: place{3, 4},
 		flying: []data.InFlight{flight, flight}, last: attempt, began: 4, held: 1 << 50, paused: true, unreached: 9,
@@ -50,8 +58,8 @@ func records() []record {
 	encodeGroup := func(k []byte) []byte {
 		return group.encodeEvents(k, []data.NewEvent{{Type: "a", Payload: "b"}, {}}, len(group.packed))
 	}
-	mark := marker{commit: 5, time: 6, boot: []byte("boot"), bootTime: 7, next: 8, wall: at, events: 3, garbage: 1 << 40}
-	known := answered{first: 4, request: [32]byte{1, 31: 2}}
+	mark := marker{commit: 5, time: 6, boot: []byte("boot"), bootTime: 7, next: 8, wall: at, events: 3, garbage: 1 << 40, doubtful: 9}
+	known := answered{first: 4, count: 3, request: [32]byte{1, 31: 2}}
 	ids := []data.ID{3, 4, 9, data.FirstID(1), 2}
 	var all []record
 	add := func(name string, key []byte, encode func([]byte) []byte, decode func(k, v []byte) (any, error), want any) {
@@ -62,6 +70,14 @@ func records() []record {
 	add("empty message", messageKey(8), empty.encode, decodeMessageToo, empty)
 	add("message with an answer", messageKey(5), told.encode, decodeMessageToo, told)
 	add("long message", messageKey(9), long.encode, decodeMessageToo, long)
+	add("full message", messageKey(10), full.encode, decodeMessageToo, full)
+	add("message with long fields", messageKey(11), far.encode, decodeMessageToo, far)
+	encodeContent := func(k []byte) []byte { return content.encodeContent(k, content.contentSize()) }
+	add("content", textKey(10), encodeContent, func(k, v []byte) (any, error) {
+		m := &message{long: longFields}
+		err := m.decodeContent(k, v)
+		return data.Message{Text: m.Text, To: m.To, Title: m.Title, Params: m.Params}, err
+	}, data.Message{To: full.To, Title: full.Title, Params: full.Params})
 	add("lane", laneKey(3), busy.encode, func(k, v []byte) (any, error) { return decodeLane(k, v) }, busy)
 	add("new lane", laneKey(1), (&lane{number: 1}).encode, func(k, v []byte) (any, error) { return decodeLane(k, v) }, &lane{number: 1})
 	add("events", eventsKey(12), encodeGroup, func(k, v []byte) (any, error) { return decodeEvents(k, v) }, group)
@@ -192,6 +208,19 @@ func TestBoundsHold(t *testing.T) {
 	if got := len(m.encode(messageKey(1))) + 10; got > messageBytes {
 		t.Errorf("a message takes %d bytes; want at most %d", got, messageBytes)
 	}
+	rich := *m
+	rich.Text, rich.To, rich.Title = strings.Repeat("x", 100_000), strings.Repeat("x", 300_000), strings.Repeat("x", 300_000)
+	rich.Params, rich.Expires, rich.ExpiresAt = make(map[string]string), big, at
+	for i := range data.MaxParams {
+		rich.Params[fmt.Sprintf("%064d", i)] = strings.Repeat("x", 40*i)
+	}
+	if got := len(rich.encode(messageKey(1))) + 10; got > messageBytes+expiryBytes+rich.contentSize() {
+		t.Errorf("a message takes %d bytes; want at most %d", got, messageBytes+expiryBytes+rich.contentSize())
+	}
+	rich.long = longFields
+	if got := len(rich.encodeContent(textKey(1), 0)); got > rich.contentSize()+sealSize+fieldBytes {
+		t.Errorf("content takes %d bytes; want at most %d", got, rich.contentSize()+sealSize+fieldBytes)
+	}
 	if got := len(appendAttempt(nil, 8, attempt)); got > attemptBytes {
 		t.Errorf("an attempt takes %d bytes; want at most %d", got, attemptBytes)
 	}
@@ -225,10 +254,10 @@ func TestBoundsHold(t *testing.T) {
 		t.Errorf("a lane takes %d bytes at most; want less than %d", got, valueThreshold)
 	}
 	k = idempotencyKey([32]byte{})
-	if got := len(answered{first: big}.encode(k)); got > keyBytes {
+	if got := len(answered{first: big, count: data.MaxRouted}.encode(k)); got > keyBytes {
 		t.Errorf("an idempotency key takes %d bytes; want at most %d", got, keyBytes)
 	}
-	mark := marker{commit: big, time: big, boot: make([]byte, 36), bootTime: big, next: big, wall: at, events: big, garbage: big}
+	mark := marker{commit: big, time: big, boot: make([]byte, 36), bootTime: big, next: big, wall: at, events: big, garbage: big, doubtful: big}
 	if got := len(mark.encode(markerKey(1))); got+entryBytes > markerBytes {
 		t.Errorf("a marker takes %d bytes; want at most %d", got, markerBytes-entryBytes)
 	}

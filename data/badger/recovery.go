@@ -36,6 +36,9 @@ func (s *Store) recover(acknowledged uint64) error {
 	}
 	s.clock, s.doubt = resume(s.options.Clock, newest)
 	s.opened = s.clock.now()
+	if s.doubtful = newest.doubtful; s.doubt {
+		s.doubtful = s.newest.next
+	}
 	if err := s.readLanes(); err != nil {
 		return err
 	}
@@ -160,6 +163,7 @@ func (s *Store) acceptLoss(acknowledged uint64) error {
 	s.newest.commit = max(s.newest.commit, acknowledged)
 	s.newest.next = data.FirstID(s.stamp.Epoch)
 	s.doubt, s.lossy = true, true
+	s.doubtful = s.newest.next
 	if err := s.rebuild(); err != nil {
 		return fmt.Errorf("make the queues anew: %w", err)
 	}

@@ -50,7 +50,7 @@ func (w *writer) resend(o *data.Resend) error {
 type letter struct {
 	m    *message
 	lane *lane
-	size int // of the text
+	size int // of its content and expiry
 }
 
 func (w *writer) letters(ids []data.ID) ([]letter, error) {
@@ -71,26 +71,31 @@ func (w *writer) letters(ids []data.ID) ([]letter, error) {
 		if err != nil {
 			return nil, err
 		}
+		if m.Expires != 0 {
+			size += expiryBytes
+		}
 		found[i] = letter{m, l, size}
 	}
 	return found, nil
 }
 
-// textSize bounds the length of a text without loading it: a thousand long ones
+// textSize bounds the size of content without loading it: a thousand long ones
 // would not fit into memory, nor into a transaction.
 func textSize(txn *badger.Txn, m *message) (int, error) {
-	if !m.long {
-		return len(m.Text), nil
+	if m.long == inline {
+		return m.contentSize(), nil
 	}
 	item, err := textItem(txn, m.ID)
 	if err != nil {
 		return 0, err
 	}
-	return int(item.ValueSize()), nil
+	return max(int(item.ValueSize()), inlineText+1), nil // contentSize, which said that it is long, is a bound
 }
 
 // resend queues a dead letter as a new message, unless that was done already: by
-// the same Resend, it may be, when that names it twice.
+// the same Resend, it may be, when that names it twice. One that is still wanted for
+// a time is wanted no longer as a new message; one that is not has been asked for
+// again, and does not expire.
 func (t *transaction) resend(r *data.Resent, old letter) error {
 	if old.m == nil {
 		r.Err = data.ErrNotFound
@@ -112,5 +117,10 @@ func (t *transaction) resend(r *data.Resent, old letter) error {
 	if err := t.set(k, encodeResent(k, r.New)); err != nil {
 		return err
 	}
-	return t.queue(old.lane, data.Message{Text: old.m.Text, Event: old.m.Event, ResendOf: old.m.ID})
+	m := old.m
+	again := data.Message{Text: m.Text, To: m.To, Title: m.Title, Params: m.Params, Event: m.Event, ResendOf: m.ID}
+	if left := t.left(m); m.Expires != 0 && left > 0 {
+		t.expireIn(&again, left)
+	}
+	return t.queue(old.lane, again)
 }

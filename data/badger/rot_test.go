@@ -50,7 +50,7 @@ func TestBlocksThatRotWhileOpen(t *testing.T) {
 		"ready":  func(s *Store, _, _ data.ID) error { _, _, err := s.Ready("gateway_1", 0, 10); return err },
 		"lanes":  func(s *Store, _, _ data.ID) error { _, err := s.Lanes(); return err },
 		"answer": func(s *Store, _, _ data.ID) error {
-			_, _, err := s.Answered(data.IdempotencyKey{Key: [32]byte{1}})
+			_, _, _, err := s.Answered(data.IdempotencyKey{Key: [32]byte{1}})
 			return err
 		},
 		"save with a key": func(s *Store, _, _ data.ID) error {

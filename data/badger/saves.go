@@ -3,6 +3,7 @@ package badger
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -33,7 +34,7 @@ func (t *transaction) save(o *data.Save) error {
 		o.Err = data.ErrKeyReused
 		return nil
 	case found:
-		o.First, o.Repeated = known.first, true
+		o.First, o.Count, o.Repeated = known.first, known.messages(), true
 		return nil
 	}
 	t.accept(o)
@@ -115,7 +116,7 @@ func (t *transaction) storeSaves() error {
 			continue
 		}
 		k := idempotencyKey(o.Key.Key)
-		e := badger.NewEntry(k, answered{first: o.First, request: o.Key.Request}.encode(k))
+		e := badger.NewEntry(k, answered{first: o.First, count: o.Count, request: o.Key.Request}.encode(k))
 		if err := t.write(e.WithTTL(data.KeyLife)); err != nil {
 			return err
 		}
@@ -156,13 +157,17 @@ func (t *transaction) storeEvents(first data.ID) error {
 }
 
 func (t *transaction) storeMessages(o *data.Save) error {
-	for i, n := range o.Messages {
-		if i == 0 && len(o.Events) == 0 {
-			o.First = t.marker.next
-		}
-		m := data.Message{Text: n.Text}
+	if len(o.Events) == 0 && len(o.Messages) > 0 {
+		o.First, o.Count = t.marker.next, len(o.Messages)
+	}
+	for i := range o.Messages {
+		n := &o.Messages[i]
+		m := data.Message{Text: n.Text, To: n.To, Title: n.Title, Params: n.Params}
 		if n.Event > 0 {
 			m.Event = o.First + data.ID(n.Event-1)
+		}
+		if n.ExpiresIn > 0 {
+			t.expireIn(&m, n.ExpiresIn)
 		}
 		if err := t.queue(t.s.laneOf(n.Gateway), m); err != nil {
 			return err
@@ -171,14 +176,22 @@ func (t *transaction) storeMessages(o *data.Save) error {
 	return nil
 }
 
+// expireIn says how long a new message is wanted.
+func (t *transaction) expireIn(m *data.Message, left time.Duration) {
+	m.Expires = t.marker.time.Add(left)
+	m.ExpiresAt = t.marker.wall.Add(left).Truncate(time.Millisecond) // as it is stored
+}
+
 // queue stores a new message at the end of a lane's queue.
 func (t *transaction) queue(l *lane, n data.Message) error {
-	m := &message{Message: n, lane: l.number, long: len(n.Text) > inlineText}
+	m := &message{Message: n, lane: l.number}
+	size := m.contentSize()
+	m.long = m.where(size)
 	m.ID, m.AcceptedAt, m.State = t.marker.next, t.marker.wall, data.Queued
 	t.marker.next++
-	if m.long {
+	if m.long != inline {
 		k := textKey(m.ID)
-		if err := t.set(k, seal(k, append(newRecord(len(n.Text)), n.Text...))); err != nil {
+		if err := t.set(k, m.encodeContent(k, size)); err != nil {
 			return err
 		}
 	}

@@ -54,15 +54,15 @@ func TestAnswered(t *testing.T) {
 	o := withKey(1, 1, data.Save{Messages: []data.NewMessage{{Gateway: "gateway_1"}}})
 	k.save(o)
 	for _, when := range []string{"at once", "after a restart"} {
-		if first, found, err := k.Answered(*o.Key); err != nil || !found || first != o.First {
+		if first, _, found, err := k.Answered(*o.Key); err != nil || !found || first != o.First {
 			t.Errorf("%s Answered = %d, %v, %v; want %d", when, first, found, err, o.First)
 		}
-		_, found, err := k.Answered(*withKey(1, 2, data.Save{}).Key)
+		_, _, found, err := k.Answered(*withKey(1, 2, data.Save{}).Key)
 		wantErr(t, when+" Answered for another request", err, data.ErrKeyReused)
 		if found {
 			t.Errorf("%s another request is found", when)
 		}
-		if first, found, err := k.Answered(*withKey(2, 1, data.Save{}).Key); err != nil || found || first != 0 {
+		if first, _, found, err := k.Answered(*withKey(2, 1, data.Save{}).Key); err != nil || found || first != 0 {
 			t.Errorf("%s Answered for another key = %d, %v, %v; want nothing", when, first, found, err)
 		}
 		k.reopen()

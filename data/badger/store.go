@@ -89,6 +89,8 @@ type Store struct {
 	opened   data.StoreTime
 	doubt    bool
 	lossy    bool // a loss was accepted: the next start is in doubt too
+	// doubtful is the id behind what was there when the store was last opened in doubt.
+	doubtful data.ID
 
 	// The writer's state: what Apply needs of the store without reading it.
 	newest  marker

@@ -61,6 +61,7 @@ func (s *Store) begin() *transaction {
 			bootTime: since,
 			next:     s.newest.next,
 			events:   s.newest.events,
+			doubtful: s.doubtful,
 			wall:     s.options.Clock.Wall().Truncate(time.Millisecond).UTC(), // as it is stored
 		},
 	}
@@ -139,7 +140,8 @@ func (t *transaction) commit() error {
 	t.s.firstEvent.Store(uint64(m.events))
 	t.s.garbage.Add(t.garbage)
 	for _, o := range t.again {
-		o.First, o.Repeated = t.keys[o.Key.Key].First, true
+		first := t.keys[o.Key.Key]
+		o.First, o.Count, o.Repeated = first.First, first.Count, true
 	}
 	if t.s.options.Committed != nil {
 		t.s.options.Committed(t.entries, t.bytes, time.Since(start))

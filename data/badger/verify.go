@@ -223,7 +223,7 @@ func (v *verifier) others(txn *badger.Txn) error {
 		if !ok {
 			return damaged(k, "is no text")
 		}
-		if m, err := readMessage(txn, id); err != nil || m == nil || !m.long {
+		if m, err := readMessage(txn, id); err != nil || m == nil || m.long == inline {
 			v.complain("text of message %s, which is not there or has its own", id)
 		}
 		_, err := unseal(k, value)
