@@ -58,8 +58,9 @@ type Options struct {
 	Logger *slog.Logger
 	// Access says that each delivery is one line of the log, also below debug.
 	Access bool
-	// Attempted, Pruned and Restarted are told of what happens; nil for nobody.
+	// Attempted, Expired, Pruned and Restarted are told of what happens; nil for nobody.
 	Attempted func(gateway string, r data.Result, next data.State, took time.Duration)
+	Expired   func(gateway string)
 	Pruned    func(records int)
 	Restarted func(actor string)
 	// Fault is called before an actor handles a message. Tests panic in it, but
@@ -239,6 +240,7 @@ func (t *Tree) gateways() gateways.Options {
 				Logger:     t.options.Logger,
 				Access:     t.options.Access,
 				Attempted:  t.options.Attempted,
+				Expired:    t.options.Expired,
 			}
 			if at, doubt := t.options.Store.Resumed(); doubt {
 				o.Doubt = at

@@ -243,14 +243,15 @@ func (a *Actor) onRecorded(ctx actor.Context, m recorded) {
 func (a *Actor) onBegun(ctx actor.Context, m recorded) (settles []*data.Settle) {
 	now, share := a.options.Now(), m.incarnation.share
 	for _, g := range m.begin.Granted {
-		if m.incarnation == a && !a.schedule.closed(now) {
+		if m.incarnation == a && !a.schedule.closed(now) && !g.Message.Expired(now) {
 			a.schedule.began(g.Message.ID, g.Number)
 			a.requests[g.Message.ID] = g.Number
 			a.send(ctx, g)
 			continue
 		}
-		// Held or paused since the attempt was claimed, or claimed by an incarnation
-		// that knew of a hold which this one may not have read yet: it has not left.
+		// Held, paused or expired since the attempt was claimed, or claimed by an
+		// incarnation that knew of a hold which this one may not have read yet: it has
+		// not left.
 		share.Give(1)
 		if _, known := a.requests[g.Message.ID]; !known {
 			a.requests[g.Message.ID] = g.Number
@@ -266,6 +267,9 @@ func (a *Actor) onBegun(ctx actor.Context, m recorded) (settles []*data.Settle) 
 	}
 	for _, id := range m.begin.GivenUp {
 		a.log.Error("message ended undelivered: its gateway allows fewer attempts now", "message", id.String(), "state", data.Failed.String())
+	}
+	for _, e := range m.begin.Overdue {
+		a.reportExpired(e.ID, e.State)
 	}
 	if len(m.begin.Standing) > 0 {
 		c := m.begin.Closed
@@ -291,6 +295,8 @@ func (a *Actor) onSettled(o *data.Settle) {
 	if o.Result.Outcome != data.OutcomeWithdrawn {
 		a.report(o, o.Ended.Sub(o.Began))
 		number++
+	} else if o.Next.State.Final() {
+		a.reportExpired(o.ID, o.Next.State)
 	}
 	if o.Next.State == data.Waiting {
 		a.schedule.returns(data.Ref{ID: o.ID, Number: number, Due: o.Next.Due})

@@ -32,7 +32,8 @@ type Definition struct {
 	Probe func(ctx context.Context) data.Cause
 }
 
-// Options say what a lane works with. All fields are needed but Ramp and Attempted.
+// Options say what a lane works with. All fields are needed but Ramp, Attempted and
+// Expired.
 type Options struct {
 	// Definition is the one that the lane is started with.
 	Definition Definition
@@ -62,4 +63,7 @@ type Options struct {
 	Access bool
 	// Attempted is told of each settled attempt. It must be quick.
 	Attempted func(gateway string, r data.Result, next data.State, took time.Duration)
+	// Expired is told of each message that ended since it was not wanted any more. It
+	// must be quick.
+	Expired func(gateway string)
 }

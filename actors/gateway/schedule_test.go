@@ -357,6 +357,9 @@ func TestScheduleStrandsNothing(t *testing.T) {
 			failing: rapid.SampledFrom([]int{0, 50, 100}).Draw(r, "failing"),
 			closed:  rapid.SampledFrom([]int{0, 0, 20}).Draw(r, "closed"),
 		}
+		if life := rapid.SampledFrom([]data.StoreTime{0, 5, 70, 1000}).Draw(r, "expires in"); life > 0 {
+			h.store.expires = func(id data.ID) data.StoreTime { return h.now + life*data.StoreTime(id%4) }
+		}
 		h.store.accept(rapid.SampledFrom([]int{0, 3, 2000}).Draw(r, "backlog"))
 		h.advance()
 		accepted := func() bool {

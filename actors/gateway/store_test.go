@@ -24,11 +24,13 @@ type memory struct {
 	flying    map[data.ID]data.InFlight
 	lane      data.Lane // Held, Paused, Unreached and Began
 	doubt     data.StoreTime
-	refused   int // claims
-	closed    int // claims that came to a lane that was held or paused
-	late      int // settles
-	withdrawn int // attempts
-	broken    int // reads that will fail
+	expires   func(id data.ID) data.StoreTime // of what is accepted; nil for never
+	expired   int                             // claims
+	refused   int                             // claims
+	closed    int                             // claims that came to a lane that was held or paused
+	late      int                             // settles
+	withdrawn int                             // attempts
+	broken    int                             // reads that will fail
 	reads     int
 }
 
@@ -42,7 +44,11 @@ func (s *memory) accept(n int) data.ID {
 	defer s.mu.Unlock()
 	first := data.ID(len(s.messages) + 1)
 	for i := range data.ID(n) {
-		s.messages[first+i] = &data.Message{ID: first + i, State: data.Queued}
+		m := &data.Message{ID: first + i, State: data.Queued}
+		if s.expires != nil {
+			m.Expires = s.expires(m.ID)
+		}
+		s.messages[m.ID] = m
 	}
 	return first
 }
@@ -76,6 +82,11 @@ func (s *memory) commit(begin *data.Begin, settles []*data.Settle, now data.Stor
 		m := s.messages[c.Ref.ID]
 		if s.stands(m, c, now) {
 			begin.Standing = append(begin.Standing, c.Ref)
+			continue
+		}
+		if m.Expired(now) && c.Ref.Number == m.NextNumber() && m.Expire() == nil {
+			s.expired++
+			begin.Overdue = append(begin.Overdue, data.Ended{ID: m.ID, State: m.State})
 			continue
 		}
 		if err := m.Begin(c.Ref.Number, now); err != nil {
@@ -115,7 +126,7 @@ func (s *memory) settle(o *data.Settle) {
 	}
 	m := s.messages[o.ID]
 	a := data.Attempt{Number: o.Number, Began: f.Began, Ended: max(o.Ended, f.Began), Result: o.Result}
-	o.Next = f.Policy.After(a)
+	o.Next = m.After(f.Policy, a)
 	if until, asked := f.Policy.Hold(a); asked {
 		s.lane.Held = max(s.lane.Held, until)
 	}
@@ -133,6 +144,9 @@ func (s *memory) settle(o *data.Settle) {
 func (s *memory) check(m *data.Message, c data.Claim, now data.StoreTime) {
 	if c.Ref.Number > c.Policy.MaxAttempts {
 		s.t.Errorf("message %d: attempt %d of %d began", m.ID, c.Ref.Number, c.Policy.MaxAttempts)
+	}
+	if m.Expired(now) {
+		s.t.Errorf("message %d: attempt %d began %v after its end", m.ID, c.Ref.Number, now.Sub(m.Expires))
 	}
 	if n := len(m.Attempts); n > 0 {
 		if gap := now.Sub(m.Attempts[n-1].Ended); gap < c.Policy.Interval {

@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "rewrite the transcripts in testdata")
 //
 //	lane limit=L attempts=N interval=S doubt=S   starts a lane,
 //	                    with hold_after=K, rate=R or ramp after that, if wanted
-//	accept N            messages arrive
+//	accept N [S]        messages arrive, which expire after so many seconds
 //	end ID OUTCOME [S]  a request comes to its outcome, with a hint; "refused"
 //	                    is a temporary one without a connection
 //	probe reached|refused   a probe has ended
@@ -115,7 +115,14 @@ func (p *player) step(line string) []string {
 		p.s.resume(p.now, stored, d, strings.HasSuffix(rest, "ramp"))
 		p.flying = make(map[data.ID]int)
 	case "accept":
-		scan("%d", &n)
+		life := 0
+		scan("%d %d", &n, &life)
+		p.store.expires = func(data.ID) data.StoreTime {
+			if life == 0 {
+				return 0
+			}
+			return p.now.Add(seconds(life))
+		}
 		p.store.accept(n)
 		p.s.accepted(nil)
 	case "end":
@@ -194,6 +201,10 @@ func (p *player) advance() (said []string) {
 			p.s.refused(r)
 			if slices.Contains(begin.Standing, r) {
 				said = append(said, fmt.Sprintf("%d stands", r.ID))
+				continue
+			}
+			if i := slices.IndexFunc(begin.Overdue, func(e data.Ended) bool { return e.ID == r.ID }); i >= 0 {
+				said = append(said, fmt.Sprintf("%d is %s", r.ID, begin.Overdue[i].State))
 				continue
 			}
 			if !slices.ContainsFunc(begin.Granted, func(g data.Granted) bool { return g.Message.ID == r.ID }) {

@@ -118,8 +118,25 @@ func (a *Actor) report(o *data.Settle, took time.Duration) {
 	case data.Waiting:
 		attrs = append(attrs, slog.Duration("in", o.Next.Due.Sub(a.options.Now()).Round(time.Millisecond)))
 		a.log.LogAttrs(ctx, slog.LevelWarn, "attempt failed: will be tried again", attrs...)
+	case data.Expired:
+		a.log.LogAttrs(ctx, slog.LevelError, "message expired: its next attempt would come too late", attrs...)
+		a.countExpired()
 	default:
 		attrs = append(attrs, slog.String("state", o.Next.State.String()))
 		a.log.LogAttrs(ctx, slog.LevelError, "message ended undelivered", attrs...)
+	}
+}
+
+// reportExpired writes the one line of a message that ended without an attempt,
+// and counts it.
+func (a *Actor) reportExpired(id data.ID, state data.State) {
+	a.log.LogAttrs(context.Background(), slog.LevelError, "message expired before its next attempt",
+		slog.String("message", id.String()), slog.String("state", state.String()))
+	a.countExpired()
+}
+
+func (a *Actor) countExpired() {
+	if a.options.Expired != nil {
+		a.options.Expired(a.options.Definition.Name)
 	}
 }

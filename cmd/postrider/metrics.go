@@ -23,6 +23,7 @@ type metrics struct {
 	requests  *prometheus.CounterVec
 	latency   *prometheus.HistogramVec
 	attempts  *prometheus.CounterVec
+	expires   *prometheus.CounterVec
 	duration  prometheus.Histogram
 	commits   prometheus.Histogram
 	entries   prometheus.Counter
@@ -49,6 +50,9 @@ func newMetrics() *metrics {
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "postrider_attempts_total", Help: "Attempts settled, by gateway, outcome and cause.",
 		}, []string{"gateway", "outcome", "cause"}),
+		expires: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "postrider_messages_expired_total", Help: "Messages that ended since they were not wanted any more, by gateway.",
+		}, []string{"gateway"}),
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "postrider_attempt_seconds", Help: "Time from the record of an attempt to its outcome.", Buckets: seconds,
 		}),
@@ -80,7 +84,7 @@ func newMetrics() *metrics {
 	}
 	m.reloads.WithLabelValues(resultApplied)
 	m.reloads.WithLabelValues(resultRefused)
-	m.registry.MustRegister(m.requests, m.latency, m.attempts, m.duration, m.commits, m.entries, m.bytes, m.restarts, m.posted,
+	m.registry.MustRegister(m.requests, m.latency, m.attempts, m.expires, m.duration, m.commits, m.entries, m.bytes, m.restarts, m.posted,
 		m.pruned, m.reloads, m.configSet,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
@@ -99,6 +103,8 @@ func (m *metrics) attempted(gateway string, r data.Result, _ data.State, took ti
 	m.attempts.WithLabelValues(m.label(gateway), r.Outcome.String(), string(r.Cause)).Inc()
 	m.duration.Observe(took.Seconds())
 }
+
+func (m *metrics) expired(gateway string) { m.expires.WithLabelValues(m.label(gateway)).Inc() }
 
 // label bounds the names that become label values.
 func (m *metrics) label(gateway string) string {

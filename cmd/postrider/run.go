@@ -179,6 +179,7 @@ func (p *process) start(o runOptions) (err error) {
 		Logger:      p.log,
 		Access:      p.cfg.Log.Access,
 		Attempted:   p.metrics.attempted,
+		Expired:     p.metrics.expired,
 		Pruned:      p.metrics.deleted,
 		Restarted:   p.metrics.restarted,
 		Fault:       o.fault,
