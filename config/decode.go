@@ -65,6 +65,14 @@ func (c *Config) normalize() {
 	if len(c.Routes) == 0 {
 		c.Routes = nil
 	}
+	for i, r := range c.Routes {
+		if len(r.Params) == 0 {
+			c.Routes[i].Params = nil
+		}
+		if len(r.Match.Payload) == 0 {
+			c.Routes[i].Match.Payload = nil
+		}
+	}
 }
 
 // resolve fetches secrets from where they stand, marks what is to be masked,

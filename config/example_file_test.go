@@ -96,6 +96,15 @@ func TestExampleGatewayAndRoute(t *testing.T) {
 	}
 	want := []config.Route{{
 		Match: config.Match{EventType: "user_*"}, Gateway: "gateway_1", Message: "{{event_payload}} is here",
+	}, {
+		Match: config.Match{
+			EventType: "order_*", PayloadContains: "urgent", Payload: map[string]any{"/customer/country": "D?", "/total": 100},
+		},
+		Gateways: []string{"gateway_1", "gateway_2"},
+		Message:  "order {{payload.id}} of {{payload.customer.name}}",
+		To:       "{{payload.customer.phone}}",
+		Title:    "{{event_type}}",
+		Params:   map[string]string{"order": "{{payload.id}}"},
 	}}
 	if !reflect.DeepEqual(c.Routes, want) {
 		t.Errorf("routes = %+v; want %+v", c.Routes, want)

@@ -104,21 +104,44 @@ func (b Body) MarshalYAML() (any, error) {
 	return shown, nil
 }
 
-// Route turns each accepted event that matches into a message.
+// Route turns each accepted event that matches into a message, or one for each of
+// several gateways. Templates may use event_type, event_payload and, of a payload
+// that is a JSON object, payload.NAME.
 type Route struct {
 	// Match selects the events.
 	Match Match `yaml:"match"`
-	// Gateway is the name of a declared gateway.
-	Gateway string `yaml:"gateway"`
+	// Gateway is the name of a declared gateway; either it or Gateways is set.
+	Gateway string `yaml:"gateway,omitempty"`
+	// Gateways are the names of declared gateways, each of which gets the message.
+	Gateways []string `yaml:"gateways,omitempty,flow"`
 	// Message is the template of the message's text.
 	Message string `yaml:"message"`
+	// To is the template of whom the gateway is to reach; default empty.
+	To string `yaml:"to,omitempty"`
+	// Title is the template of the message's title; default empty.
+	Title string `yaml:"title,omitempty"`
+	// Params are the templates of the message's parameters; default none.
+	Params map[string]string `yaml:"params,omitempty"`
 }
 
-// Match selects events.
+// Match selects events: those for which all of it holds.
 type Match struct {
 	// EventType is a pattern for the whole type: * stands for any characters,
 	// ? for one, everything else for itself.
 	EventType string `yaml:"event_type"`
+	// PayloadContains is text that the payload must contain; default empty.
+	PayloadContains string `yaml:"payload_contains,omitempty"`
+	// Payload says what must stand in a payload that is a JSON object, by JSON
+	// pointer: a pattern for a string, a number, true or false; default none.
+	Payload map[string]any `yaml:"payload,omitempty"`
+}
+
+// Targets are the gateways of the route.
+func (r Route) Targets() []string {
+	if r.Gateway != "" {
+		return []string{r.Gateway}
+	}
+	return r.Gateways
 }
 
 // ResolvedGateway is a gateway with everything filled in from Delivery and the

@@ -41,8 +41,8 @@ func shortenDurations(n *yaml.Node) {
 		}
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			key, v := n.Content[i].Value, n.Content[i+1]
-			// A template or a header may be called like a duration.
-			if key == "body" || key == "headers" || key == "query" || key == "settings" || key == "success" || key == "permanent" {
+			// A template, a header or a parameter may be called like a duration.
+			if key == "body" || key == "headers" || key == "params" || key == "query" || key == "settings" || key == "success" || key == "permanent" {
 				continue
 			}
 			if d, err := time.ParseDuration(v.Value); err == nil && durations[key] {

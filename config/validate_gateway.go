@@ -74,17 +74,3 @@ func (g Gateway) checkLimits(r *report, at string, allowShort bool) {
 func within[T int | float64 | time.Duration](p *T, least, most T) bool {
 	return p == nil || *p >= least && *p <= most
 }
-
-func (c *Config) checkRoutes(r *report) {
-	for i, route := range c.Routes {
-		at := index("routes", i)
-		pattern := at + ".match.event_type"
-		r.require(route.Match.EventType != "", pattern, `expected a pattern, such as "user_*", or "*" for all events`)
-		r.require(!strings.ContainsAny(route.Match.EventType, `[]\`), pattern,
-			"expected a pattern of plain characters, * and ?")
-		r.require(route.Message != "", at+".message", `expected a template, such as "{{event_payload}}"`)
-		_, declared := c.Gateways[route.Gateway]
-		doubtful := r.unread("gateways") || r.doubtful(join("gateways", route.Gateway))
-		r.require(declared || doubtful, at+".gateway", "expected the name of a gateway declared under gateways")
-	}
-}

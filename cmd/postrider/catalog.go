@@ -14,6 +14,7 @@ import (
 	"github.com/postrider/postrider/actors/gateway"
 	"github.com/postrider/postrider/config"
 	"github.com/postrider/postrider/data"
+	httpapi "github.com/postrider/postrider/http"
 	"github.com/postrider/postrider/http/dialect"
 	"github.com/postrider/postrider/http/egress"
 )
@@ -138,6 +139,13 @@ func (c *catalog) since(before *catalog) (added, changed, removed int) {
 	}
 	return added, changed, len(before.entries) - kept
 }
+
+// fit makes of a message what is stored for its gateway: itself, for which it
+// returns nil, or what its dialect makes of it, or why that does not take it. A
+// gateway without a dialect takes all: its messages wait until it has one.
+//
+// Dialects do not look at messages yet.
+func (*catalog) fit(data.NewMessage) ([]data.NewMessage, []httpapi.Fault) { return nil, nil }
 
 // define returns how a lane serves a gateway. What it returns holds nothing of
 // the catalog but that gateway.

@@ -24,6 +24,7 @@ type metrics struct {
 	latency   *prometheus.HistogramVec
 	attempts  *prometheus.CounterVec
 	expires   *prometheus.CounterVec
+	misfits   *prometheus.CounterVec
 	duration  prometheus.Histogram
 	commits   prometheus.Histogram
 	entries   prometheus.Counter
@@ -52,6 +53,9 @@ func newMetrics() *metrics {
 		}, []string{"gateway", "outcome", "cause"}),
 		expires: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "postrider_messages_expired_total", Help: "Messages that ended since they were not wanted any more, by gateway.",
+		}, []string{"gateway"}),
+		misfits: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "postrider_route_misfits_total", Help: "Messages of routes that were left out since they do not fit their gateway.",
 		}, []string{"gateway"}),
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "postrider_attempt_seconds", Help: "Time from the record of an attempt to its outcome.", Buckets: seconds,
@@ -84,7 +88,7 @@ func newMetrics() *metrics {
 	}
 	m.reloads.WithLabelValues(resultApplied)
 	m.reloads.WithLabelValues(resultRefused)
-	m.registry.MustRegister(m.requests, m.latency, m.attempts, m.expires, m.duration, m.commits, m.entries, m.bytes, m.restarts, m.posted,
+	m.registry.MustRegister(m.requests, m.latency, m.attempts, m.expires, m.misfits, m.duration, m.commits, m.entries, m.bytes, m.restarts, m.posted,
 		m.pruned, m.reloads, m.configSet,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
@@ -105,6 +109,8 @@ func (m *metrics) attempted(gateway string, r data.Result, _ data.State, took ti
 }
 
 func (m *metrics) expired(gateway string) { m.expires.WithLabelValues(m.label(gateway)).Inc() }
+
+func (m *metrics) unfit(gateway string) { m.misfits.WithLabelValues(m.label(gateway)).Inc() }
 
 // label bounds the names that become label values.
 func (m *metrics) label(gateway string) string {

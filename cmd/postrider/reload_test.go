@@ -452,7 +452,7 @@ func TestCatalogDefinesWhatIsDeclared(t *testing.T) {
 	if d.Rate != 2.5 || d.HoldAfter != 3 || shown.Rate != 2.5 || shown.HoldAfter != 3 || shown.MaxQueue != 7 || !slices.Equal(shown.Permanent, []int{400, 410}) {
 		t.Errorf("defined as %+v, shown as %+v; want rate 2.5, hold_after 3, max_queue 7, permanent 400 and 410", d, shown)
 	}
-	if made, err := s.route(data.NewEvent{}); err != nil || len(made) != 1 || made[0].MaxQueue != 7 {
+	if made, err := s.route(data.NewEvent{}, nil); err != nil || len(made) != 1 || made[0].MaxQueue != 7 {
 		t.Errorf("route() = %+v, %v; want one message with max_queue 7", made, err)
 	}
 	answer := dialect.Answer{Status: 410}

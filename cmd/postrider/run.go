@@ -168,6 +168,7 @@ func (p *process) start(o runOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	p.declared.misfit = p.misfit
 	p.declared.Store(&snapshot{gateways: gateways, routes: routes})
 	p.client = egress.New(egress.Options{Version: version, MaxConns: p.cfg.Delivery.MaxInFlight})
 	options := actors.Options{
@@ -233,6 +234,7 @@ func (p *process) httpOptions() httpapi.Options {
 		Pauser:    p.tree.Persister,
 		Reader:    p.store,
 		Gateways:  &p.declared,
+		Fit:       p.declared.fit,
 		Routes:    p.declared.route,
 		Accepting: p.accepting,
 		Ready:     p.ready,
@@ -256,6 +258,14 @@ func (p *process) accepting() error {
 		return err
 	}
 	return p.tree.Persister.Accepting()
+}
+
+// misfit notes that a route made a message which its gateway does not take. What
+// the message says stays out of the log.
+func (p *process) misfit(gateway string, faults []httpapi.Fault) {
+	p.metrics.unfit(gateway)
+	p.log.Warn("a route made a message that does not fit its gateway: it is left out",
+		"gateway", gateway, "field", faults[0].Pointer, "problem", faults[0].Code)
 }
 
 // ready lists what keeps the process from being ready, in words for people.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/postrider/postrider/actors/gateway"
 	"github.com/postrider/postrider/data"
+	httpapi "github.com/postrider/postrider/http"
 	"github.com/postrider/postrider/http/egress"
 )
 
@@ -19,7 +20,10 @@ type snapshot struct {
 // place, gateways and routes in one step; whoever reads more than once for the
 // same purpose does so from one Load. Nothing keeps an old snapshot alive but
 // those who still work with it.
-type inForce struct{ atomic.Pointer[snapshot] }
+type inForce struct {
+	atomic.Pointer[snapshot]
+	misfit misfit // set before there are requests
+}
 
 // Gateway returns a declared gateway as it may be shown.
 func (f *inForce) Gateway(name string) (data.Gateway, bool) { return f.Load().gateways.Gateway(name) }
@@ -27,8 +31,16 @@ func (f *inForce) Gateway(name string) (data.Gateway, bool) { return f.Load().ga
 // Gateways lists the declared gateways by name.
 func (f *inForce) Gateways() []data.Gateway { return f.Load().gateways.Gateways() }
 
+// fit makes of a message what its gateway takes, for httpapi.Options.
+func (f *inForce) fit(m data.NewMessage) ([]data.NewMessage, []httpapi.Fault) {
+	return f.Load().gateways.fit(m)
+}
+
 // route returns the routes that count for one request, for httpapi.Options.
-func (f *inForce) route() func(data.NewEvent) ([]data.NewMessage, error) { return f.Load().route }
+func (f *inForce) route() func(data.NewEvent) ([]data.NewMessage, error) {
+	s := f.Load()
+	return func(e data.NewEvent) ([]data.NewMessage, error) { return s.route(e, f.misfit) }
+}
 
 // define returns how lanes serve a gateway, for actors.Options.
 func (f *inForce) define(client *egress.Client) func(name string) (gateway.Definition, bool) {
