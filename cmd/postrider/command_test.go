@@ -253,6 +253,25 @@ func TestSend(t *testing.T) {
 		t.Errorf("the gateway got %s", body)
 	}
 
+	fields := []string{
+		"send", "-g", "chat", "--server", url, "--to", "+1", "--title", "t", "--param", "b=2", "--param", "a=1=1", "--expires-in", "1h", "x",
+	}
+	code, out, errs = runChild(t, fields, authorized)
+	shown := ask(t, http.MethodGet, url+"/api/v1/messages/"+strings.TrimSpace(out), "", "Authorization", "Bearer "+key).body
+	for _, want := range []string{`"to":"+1"`, `"title":"t"`, `"params":{"a":"1=1","b":"2"}`, `"expires_at":"`} {
+		if code != exitClean || !strings.Contains(shown, want) {
+			t.Errorf("send with fields = %d %q; the message is %s, want %s in it", code, errs, shown, want)
+		}
+	}
+	code, _, errs = runChild(t, []string{"send", "-g", "chat", "--server", url, "--expires-in", "soon", "x"}, authorized)
+	if code != exitFailure || !strings.Contains(errs, "/expires_in") {
+		t.Errorf("send with a bad end = %d %q, want 1 and where", code, errs)
+	}
+	code, _, errs = runChild(t, []string{"send", "-g", "chat", "--param", "a", "x"})
+	if code != exitUsage || !strings.Contains(errs, "name=value") {
+		t.Errorf("send with a bad parameter = %d %q, want 2", code, errs)
+	}
+
 	keyFile := writeFile(t, "key", key+"\n")
 	code, _, errs = runChild(t, []string{"send", "-g", "nobody", "--server", url, "--key-file", keyFile, "x"})
 	if code != exitFailure || !strings.Contains(errs, "422") || !strings.Contains(errs, "/gateway") {

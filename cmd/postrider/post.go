@@ -114,10 +114,10 @@ func meaning(answer []byte) string {
 	switch {
 	case err != nil:
 		return notOurs
+	case len(a.IDs) > 0: // also of a message that was split
+		return strings.Join(a.IDs, " ")
 	case a.ID != "":
 		return a.ID
-	case len(a.IDs) > 0:
-		return strings.Join(a.IDs, " ")
 	case a.As != "":
 		return a.Title + " as " + a.As
 	case a.Title == "" && a.Detail == "" && len(a.Errors) == 0:

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/spf13/cobra"
@@ -11,12 +12,15 @@ import (
 )
 
 func sendCommand() *cobra.Command {
-	var gateway, idempotency string
-	var to remote
+	var in submission
+	var idempotency string
+	var params []string
+	var server remote
 	c := &cobra.Command{
 		Use:   "send -g GATEWAY TEXT",
 		Short: "Hand a message to a running server",
 		Example: `  postrider send -g gateway_1 "hello"
+  postrider send -g sms --to +15550100 --param order=17 --expires-in 10m "your code is 123"
   postrider send -g gateway_1 --server https://post.example.com --key-file key.txt "hello"`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
@@ -25,30 +29,63 @@ func sendCommand() *cobra.Command {
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			if gateway == "" {
+			if in.Gateway == "" {
 				return usageError{errors.New("send needs a gateway: -g NAME")}
 			}
-			p, err := to.poster("/send_message")
+			in.Message = args[0]
+			if err := in.take(params); err != nil {
+				return err
+			}
+			p, err := server.poster("/send_message")
 			if err != nil {
 				return err
 			}
-			return send(c, p, gateway, args[0], idempotency)
+			return send(c, p, in, idempotency)
 		},
 	}
-	c.Flags().StringVarP(&gateway, "gateway", "g", "", "name of the gateway")
-	to.flags(c)
+	c.Flags().StringVarP(&in.Gateway, "gateway", "g", "", "name of the gateway")
+	c.Flags().StringVar(&in.To, "to", "", "whom the gateway is to reach, where it needs that")
+	c.Flags().StringVar(&in.Title, "title", "", "title of the message")
+	c.Flags().StringArrayVar(&params, "param", nil, "a parameter for the gateway, name=value; may be given several times")
+	c.Flags().StringVar(&in.ExpiresIn, "expires-in", "", "how long the message is wanted, such as 10m; then it is not sent any more")
+	server.flags(c)
 	c.Flags().StringVar(&idempotency, "idempotency-key", "", "makes it safe to repeat the command")
 	return c
 }
 
-func send(c *cobra.Command, p *poster, gateway, text, idempotency string) error {
+// submission is what the command sends.
+type submission struct {
+	Message   string            `json:"message"`
+	Gateway   string            `json:"gateway"`
+	To        string            `json:"to,omitzero"`
+	Title     string            `json:"title,omitzero"`
+	Params    map[string]string `json:"params,omitempty"`
+	ExpiresIn string            `json:"expires_in,omitzero"`
+}
+
+// take reads parameters, each as name=value.
+func (s *submission) take(params []string) error {
+	for _, text := range params {
+		name, value, ok := strings.Cut(text, "=")
+		if !ok || name == "" {
+			return usageError{errors.New("--param needs name=value")}
+		}
+		if _, twice := s.Params[name]; twice {
+			return usageError{errors.New("--param is given twice with the same name")}
+		}
+		if s.Params == nil {
+			s.Params = make(map[string]string)
+		}
+		s.Params[name] = value
+	}
+	return nil
+}
+
+func send(c *cobra.Command, p *poster, in submission, idempotency string) error {
 	// Repeated with the same idempotency key it must be the same to the byte.
-	body, err := json.Marshal(struct {
-		Message string `json:"message"`
-		Gateway string `json:"gateway"`
-	}{text, gateway})
+	body, err := json.Marshal(in, json.Deterministic(true))
 	if err != nil {
-		return usageError{errors.New("the text is not UTF-8")}
+		return usageError{errors.New("the text, or another field, is not UTF-8")}
 	}
 	var headers []dialect.HeaderField
 	if idempotency != "" {

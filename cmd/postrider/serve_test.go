@@ -205,6 +205,63 @@ func TestRoutesMakeMessagesOfEvents(t *testing.T) {
 	eventually(t, "all three are delivered", func() bool { return len(gateway.seen()) == 3 })
 }
 
+// A route that looks into the payload and fills every field, for several gateways.
+func TestRouteOnPayload(t *testing.T) {
+	t.Parallel()
+	gateway := newGateway(t, saying(http.StatusNoContent))
+	cfg := settings(t)
+	cfg.Gateways = map[string]config.Gateway{"chat": at(gateway.url), "pager": at(gateway.url)}
+	cfg.Routes = []config.Route{{
+		Match:    config.Match{EventType: "order_*", Payload: map[string]any{"/customer/country": "D?"}},
+		Gateways: []string{"chat", "pager"}, Message: "order {{payload.id}}", To: "{{payload.customer.phone}}",
+		Title: "{{event_type}}", Params: map[string]string{"id": "{{payload.id}}"},
+	}}
+	p := start(t, cfg, nil)
+	payload := func(country string) string {
+		return quoted(`{"id": 12345678901234567890, "customer": {"country": "` + country + `", "phone": "+49"}}`)
+	}
+	ask(t, http.MethodPost, p.url+"/event", `{"event_type": "order_new", "event_payload": `+payload("FR")+`}`)
+	id := post(t, p.url+"/event", `{"event_type": "order_new", "event_payload": `+payload("DE")+`}`)
+	var all struct {
+		Messages []struct {
+			Event, Gateway, Message, To, Title string
+			Params                             map[string]string
+		}
+	}
+	get(t, p.url+"/api/v1/messages", &all)
+	if len(all.Messages) != 2 {
+		t.Fatalf("messages are %+v, want two", all.Messages)
+	}
+	for i, name := range []string{"chat", "pager"} {
+		m := all.Messages[i]
+		if m.Event != id || m.Gateway != name || m.Message != "order 12345678901234567890" || m.To != "+49" || m.Title != "order_new" ||
+			m.Params["id"] != "12345678901234567890" {
+			t.Errorf("message %d is %+v", i, m)
+		}
+	}
+}
+
+func TestMessagesExpire(t *testing.T) {
+	t.Parallel()
+	gateway := newGateway(t, saying(http.StatusOK))
+	cfg := settings(t)
+	cfg.Gateways = map[string]config.Gateway{"chat": at(gateway.url)}
+	p := start(t, cfg, nil)
+	p.pause(t, "chat", true)
+	id := post(t, p.url+"/send_message", `{"message": "code 1", "gateway": "chat", "expires_in": "20ms"}`)
+	kept := post(t, p.url+"/send_message", `{"message": "code 2", "gateway": "chat", "expires_in": "1h"}`)
+	pause(t, 50*time.Millisecond)
+	p.pause(t, "chat", false)
+	p.await(t, id, "expired")
+	p.await(t, kept, "delivered")
+	if n := len(gateway.seen()); n != 1 {
+		t.Errorf("the gateway saw %d requests, want one", n)
+	}
+	if shown := ask(t, http.MethodGet, p.url+"/metrics", "").body; !strings.Contains(shown, `postrider_messages_expired_total{gateway="chat"} 1`) {
+		t.Error("the metrics do not count what expired")
+	}
+}
+
 // A message that a route cannot make is not left out in silence.
 func TestRouteThatMakesTooMuch(t *testing.T) {
 	t.Parallel()
