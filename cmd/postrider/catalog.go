@@ -143,9 +143,25 @@ func (c *catalog) since(before *catalog) (added, changed, removed int) {
 // fit makes of a message what is stored for its gateway: itself, for which it
 // returns nil, or what its dialect makes of it, or why that does not take it. A
 // gateway without a dialect takes all: its messages wait until it has one.
-//
-// Dialects do not look at messages yet.
-func (*catalog) fit(data.NewMessage) ([]data.NewMessage, []httpapi.Fault) { return nil, nil }
+func (c *catalog) fit(n data.NewMessage) (parts []data.NewMessage, faults []httpapi.Fault) {
+	d := c.entries[n.Gateway].dialect
+	if d == nil {
+		return nil, nil
+	}
+	made, misfits := d.Fit(dialect.Message{To: n.To, Title: n.Title, Text: n.Text, Params: n.Params})
+	for _, f := range misfits {
+		faults = append(faults, httpapi.Fault(f))
+	}
+	if len(made) == 1 && made[0].Text == n.Text && made[0].Title == n.Title && made[0].To == n.To {
+		return nil, faults
+	}
+	for _, m := range made {
+		part := n // its gateway and limits
+		part.To, part.Title, part.Text, part.Params = m.To, m.Title, m.Text, m.Params
+		parts = append(parts, part)
+	}
+	return parts, faults
+}
 
 // define returns how a lane serves a gateway. What it returns holds nothing of
 // the catalog but that gateway.

@@ -96,7 +96,8 @@ func (c *Client) Close() {
 // and the outcome says so.
 func (c *Client) Deliver(ctx context.Context, d *dialect.Dialect, m data.Message, number int, timeout time.Duration) data.Result {
 	return c.Try(ctx, d, dialect.Input{
-		ID: m.ID, Gateway: m.Gateway, Text: m.Text, AcceptedAt: m.AcceptedAt, Attempt: number, Now: time.Now(),
+		ID: m.ID, Gateway: m.Gateway, To: m.To, Title: m.Title, Text: m.Text, Params: m.Params,
+		AcceptedAt: m.AcceptedAt, Attempt: number, Now: time.Now(),
 	}, timeout)
 }
 
