@@ -307,7 +307,9 @@ func (a *Actor) onSettled(o *data.Settle) {
 // of yet, or has given up. What it says about the gateway counts at once.
 func (a *Actor) onAttemptDone(ctx actor.Context, m attemptDone) {
 	a.schedule.landed(m.id, m.number)
-	delete(a.adrift, m.id)
+	if a.requests[m.id] == m.number {
+		delete(a.adrift, m.id)
+	}
 	if _, known := a.requests[m.id]; !known {
 		a.requests[m.id] = m.number
 	}
@@ -367,7 +369,6 @@ func (a *Actor) advance(ctx actor.Context, settles []*data.Settle) {
 	lost, wake := a.giveUp(now)
 	wake = min(wake, a.reread)
 	settles = append(append(settles, lost...), a.settles...)
-	a.settles = nil
 	var begin *data.Begin
 	if a.ready {
 		begin = a.claim(ctx, now)
@@ -378,6 +379,7 @@ func (a *Actor) advance(ctx actor.Context, settles []*data.Settle) {
 	}
 	if begin != nil || len(settles) > 0 {
 		a.record(ctx, begin, settles)
+		a.settles = nil // not before: whatever fails till here, onStopping has them
 	}
 	a.arm(ctx, min(wake, a.rest(ctx, now)))
 }

@@ -119,7 +119,7 @@ func (w *windows) loaded(l load, refs []data.Ref, more bool, known func(data.Ref
 // follow what the window has they are put behind it, and need not be loaded.
 func (w *windows) accepted(refs []data.Ref) {
 	follows := len(refs) > 0 && refs[0].Prior == w.readyLast
-	if w.loading || w.readyMore || !follows || len(w.ready)+len(refs) > mostWindow {
+	if w.loading || w.readyMore || !follows || len(w.ready)+len(refs) > w.size {
 		w.readyMore, w.arrived = true, true
 		return
 	}

@@ -21,8 +21,8 @@ func TestScheduleArrivals(t *testing.T) {
 		"what is there already": {arrived(1, 3), [][]data.Ref{arrived(2, 2)}, 3, true},
 		"nobody knows what":     {arrived(1, 2), [][]data.Ref{nil}, 2, true},
 		"behind one that waits": {arrived(1, 2), [][]data.Ref{nil, arrived(3, 2)}, 2, true},
-		"too many":              {arrived(1, 2), [][]data.Ref{arrived(3, mostWindow-1)}, 2, true},
-		"as many as there may":  {arrived(1, 2), [][]data.Ref{arrived(3, mostWindow-2)}, mostWindow, false},
+		"too many":              {arrived(1, 2), [][]data.Ref{arrived(3, leastWindow-1)}, 2, true},
+		"as many as there may":  {arrived(1, 2), [][]data.Ref{arrived(3, leastWindow-2)}, leastWindow, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := filled(1, 0, test.filled, nil)

@@ -108,7 +108,7 @@ func (a *Actor) Receive(ctx actor.Context) {
 }
 
 // onStarted asks the store for the gateways with work. It is asked aside, since
-// a read waits for a running commit.
+// a read takes its time.
 func (a *Actor) onStarted(ctx actor.Context) {
 	self, root, read := ctx.Self(), ctx.ActorSystem().Root, a.options.Lanes
 	go func() {

@@ -40,6 +40,9 @@ func laidBy(db *badger.DB) chan *z.Allocator {
 // layBuffersBy keeps what Badger lays by full until the store is closed.
 func (s *Store) layBuffersBy() {
 	kept := laidBy(s.db)
+	// Badger closes the channel when it is closed. That is after this has ended, unless
+	// somebody else closes it; then there is nothing to do any more.
+	defer func() { _ = recover() }()
 	for {
 		select {
 		case <-s.stop:

@@ -133,6 +133,7 @@ func (s *Store) merge() error {
 // it does so when the memtable is full, and in no other way while it is open.
 func (s *Store) fillMemtable() error {
 	const step = 256 << 10
+	defer s.logs.merged.Store(true)
 	logs, err := s.memtableLogs()
 	if err != nil {
 		return err

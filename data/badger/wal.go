@@ -26,8 +26,9 @@ const fillStep = 256 << 10
 // logs knows which of Badger's logs is the newest. Their names are numbers that rise by
 // one.
 type logs struct {
-	newest int
+	newest int         // the writer's
 	fill   chan string // names of logs to be filled; has room for one
+	merged atomic.Bool // a merge made logs that the writer has not seen
 }
 
 func logName(number int) string { return fmt.Sprintf("%05d.mem", number) }
@@ -42,13 +43,20 @@ func (s *Store) findLog() error {
 	if _, err := fmt.Sscanf(filepath.Base(name), "%d.mem", &s.logs.newest); err != nil {
 		return fmt.Errorf("read the number of log %s: %w", name, err)
 	}
-	s.logs.fill <- name
+	select {
+	case s.logs.fill <- name:
+	default:
+	}
 	return nil
 }
 
 // lookForLog has a log filled that Badger made since, unless the one before it is
 // being filled still: the writer is faster then, and being ahead of it is the point.
 func (s *Store) lookForLog() {
+	if s.logs.merged.Swap(false) {
+		_ = s.findLog() // without it nothing is filled, which is only slower
+		return
+	}
 	next := s.path(filepath.Join("badger", logName(s.logs.newest+1)))
 	if unix.Access(next, unix.F_OK) != nil {
 		return
@@ -76,6 +84,11 @@ func (s *Store) fillLogs() {
 }
 
 func (s *Store) fillLog(name string) {
+	// What a log takes ahead of time must not be what keeps the store from accepting, or
+	// from starting again.
+	if left, err := free(s.options.Path); err != nil || left-s.stamp.Memtable < 2*s.options.MinFree {
+		return
+	}
 	err := fillFile(name, s.stamp.Memtable, s.stop)
 	switch {
 	case errors.Is(err, errUnflushed):
@@ -124,7 +137,7 @@ func fillFile(name string, size int64, stop <-chan struct{}) (err error) {
 			// To add nothing is to write what is there, in one piece with reading it.
 			atomic.AddUint32((*uint32)(unsafe.Pointer(&step[at])), 0)
 		}
-		if err := unix.Msync(step, unix.MS_SYNC); err != nil {
+		if err := again(func() error { return unix.Msync(step, unix.MS_SYNC) }); err != nil {
 			return fmt.Errorf("%w: %s: %w", errUnflushed, name, err)
 		}
 		select {

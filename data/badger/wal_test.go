@@ -92,8 +92,10 @@ func TestFillFileThatIsCut(t *testing.T) {
 func TestLogsAreFilled(t *testing.T) {
 	k := newKept(t)
 	before := k.logs.newest
-	if err := k.fillMemtable(); err != nil {
-		t.Fatal(err)
+	for range 2 { // a log of which no commit was told comes between
+		if err := k.fillMemtable(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	k.send("gateway_1", "x")
 	logs, err := k.memtableLogs()
