@@ -2,6 +2,7 @@ package badger
 
 import (
 	"reflect"
+	"sync"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/ristretto/v2/z"
@@ -37,17 +38,30 @@ func laidBy(db *badger.DB) chan *z.Allocator {
 	return *(*chan *z.Allocator)(kept.Addr().UnsafePointer())
 }
 
-// layBuffersBy keeps what Badger lays by full until the store is closed.
-func (s *Store) layBuffersBy() {
-	kept := laidBy(s.db)
-	// Badger closes the channel when it is closed. That is after this has ended, unless
-	// somebody else closes it; then there is nothing to do any more.
-	defer func() { _ = recover() }()
-	for {
-		select {
-		case <-s.stop:
-			return
-		case kept <- z.NewAllocator(smallSet, "TableBuilder"):
+// laying keeps what Badger lays by full.
+type laying struct {
+	stop chan struct{}
+	once sync.Once
+	done sync.WaitGroup
+}
+
+func lay(db *badger.DB) *laying {
+	l := &laying{stop: make(chan struct{})}
+	kept := laidBy(db)
+	l.done.Go(func() {
+		for {
+			select {
+			case <-l.stop:
+				return
+			case kept <- z.NewAllocator(smallSet, "TableBuilder"):
+			}
 		}
-	}
+	})
+	return l
+}
+
+// end comes before Badger is closed, which closes the channel.
+func (l *laying) end() {
+	l.once.Do(func() { close(l.stop) })
+	l.done.Wait()
 }

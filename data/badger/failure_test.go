@@ -24,7 +24,7 @@ func TestFailedCommit(t *testing.T) {
 	if err := save(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.db.Close(); err != nil {
+	if err := s.closeBadger(); err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan error)

@@ -84,7 +84,8 @@ type Store struct {
 	lockf    *os.File
 	acked    *ackedFile
 	versions versions
-	logs     logs // newest is the writer's
+	laying   *laying // nil until Badger is opened
+	logs     logs    // newest is the writer's
 	clock    *storeClock
 	opened   data.StoreTime
 	doubt    bool
@@ -158,7 +159,6 @@ func Open(o Options) (*Store, error) {
 	s.watching.Go(s.watch)
 	s.watching.Go(s.reclaim)
 	s.watching.Go(s.fillLogs)
-	s.watching.Go(s.layBuffersBy)
 	return s, nil
 }
 
@@ -286,7 +286,7 @@ func (s *Store) openBadger() (err error) {
 	if err != nil {
 		return classify(err) // what it returns then cannot be closed
 	}
-	s.db, s.versions = db, newVersions(db.MaxVersion())
+	s.db, s.versions, s.laying = db, newVersions(db.MaxVersion()), lay(db)
 	db.SetDiscardTs(s.versions.current()) // nobody reads an older state
 	if err := errors.Join(s.findLog(), syncDir(s.options.Path)); err != nil {
 		return err
@@ -377,10 +377,15 @@ func (s *Store) Close() error {
 	}
 }
 
+func (s *Store) closeBadger() error {
+	s.laying.end()
+	return s.db.Close()
+}
+
 func (s *Store) release() error {
 	var errs []error
 	if s.db != nil {
-		errs = append(errs, s.db.Close())
+		errs = append(errs, s.closeBadger())
 	}
 	if s.merges != nil {
 		s.merges.release()
