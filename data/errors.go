@@ -22,6 +22,8 @@ var (
 	ErrResent = errors.New("message was sent again already")
 	// ErrConflict: what was asked does not fit the record's state any more.
 	ErrConflict = errors.New("does not fit the state of the record")
+	// ErrUnusable: the gateway is declared in a way that cannot be used.
+	ErrUnusable = errors.New("declaration of the gateway cannot be used")
 	// ErrBadCursor: the cursor is not one that we gave out.
 	ErrBadCursor = errors.New("not a cursor of ours")
 )

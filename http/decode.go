@@ -154,6 +154,26 @@ func decodeMessage(body []byte, declared func(name string) (data.Gateway, bool))
 	}, err
 }
 
+// trialBody is a message that a gateway is tried with. A nil field was missing or
+// null.
+type trialBody struct {
+	Text   *string `json:"message"`
+	To     text    `json:"to"`
+	Title  text    `json:"title"`
+	Params params  `json:"params"`
+}
+
+// decodeTrial reads a message that gateway is tried with.
+func decodeTrial(body []byte, gateway string) (data.NewMessage, error) {
+	var in trialBody
+	if err := decode(body, &in); err != nil || in.Text == nil {
+		return data.NewMessage{}, inspect(body, trialShape())
+	}
+	return data.NewMessage{
+		Gateway: gateway, Text: *in.Text, To: string(in.To), Title: string(in.Title), Params: in.Params,
+	}, nil
+}
+
 // resendBody says which dead letters to send again. A nil field was missing.
 type resendBody struct {
 	Gateway *string `json:"gateway"`

@@ -18,6 +18,8 @@
 //	GET  /api/v1/gateways/{name}         200 definition, counts per state, hold, newest attempt
 //	POST /api/v1/gateways/{name}/pause   200 the gateway; no attempt begins until it is resumed
 //	POST /api/v1/gateways/{name}/resume  200 the gateway
+//	POST /api/v1/gateways/{name}/render  200 {"requests"} that a message would be sent as, secrets masked
+//	POST /api/v1/gateways/{name}/test    200 {"results","unsent"} of sending it once; 429 while another is tested
 //	GET  /healthz                        200 while the process answers
 //	GET  /readyz                         200, or 503 with reasons; draining is one
 //	GET  /metrics                        200 what [Options].Metrics writes
@@ -77,6 +79,24 @@
 // why nothing is sent: throttled, until the time that the gateway asked for, or
 // outage, until a connection can be made.
 //
+// # Dry run
+//
+// What render and test take is a message as for /send_message, without gateway and
+// expires_in, and with the same refusals. Neither stores anything, knows of
+// idempotency keys, or asks whether the gateway is paused or held.
+//
+// render shows the requests of a first attempt that began now: one, or one for each
+// part that the gateway takes the message in. The id in them is no message's, and
+// Host, User-Agent and Content-Length, which every request has, are left out. The body
+// is text; where it is not UTF-8, body_replaced is true and U+FFFD stands for what is
+// not. Of OAuth 2 only the place of the token is shown. render counts as reading.
+//
+// test sends them, one after the other and each once, within the timeout of the gateway
+// and a minute for all. After one that is not delivered, and after the minute, no other
+// is sent: unsent counts those, and is left out when there are none. outcome, cause,
+// status and hint_ms are those of an attempt; answer is the beginning of what was
+// answered, 1 KiB at most, secrets masked. When the server stops, a test is cut off.
+//
 // # Refusals
 //
 // Every refusal is application/problem+json (RFC 9457) with fixed texts; the
@@ -88,11 +108,12 @@
 //	404  no such path, event, message or gateway
 //	405  the path does not know the method; Allow says which it knows
 //	408  the request did not come in time
-//	409  the message is being sent, has ended, is no dead letter, or was sent again already
+//	409  the message is being sent, has ended, is no dead letter, or was sent again already; the
+//	     declaration of the gateway cannot be used
 //	413  the body is larger than allowed
 //	415  the body is compressed
 //	422  well-formed JSON that is not what the route takes; unknown gateway; key used for another request
-//	429  the backlog of a gateway is full; Retry-After
+//	429  the backlog of a gateway is full, or a test is under way; Retry-After
 //	431  the head of the request is too large
 //	500  a bug; the log has it
 //	503  stopping, no space, overloaded by writes, too many readers, or the store did not answer; Retry-After

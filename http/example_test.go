@@ -15,7 +15,10 @@ import (
 
 // nowhere stands for the store and the gateways. It gives every record an id
 // and forgets it.
-type nowhere struct{ httpapi.Reader }
+type nowhere struct {
+	httpapi.Reader
+	httpapi.Trier
+}
 
 func (nowhere) Save(_ context.Context, s *data.Save) error {
 	s.First = data.FirstID(1)
@@ -41,7 +44,7 @@ func (nowhere) Gateways() []data.Gateway { return []data.Gateway{{Name: "gateway
 // Example starts a server and sends it an event, a message, and a mistake.
 func Example() {
 	server, err := httpapi.New(httpapi.Options{
-		Saver: nowhere{}, Canceller: nowhere{}, Resender: nowhere{}, Pauser: nowhere{}, Reader: nowhere{}, Gateways: nowhere{},
+		Saver: nowhere{}, Canceller: nowhere{}, Resender: nowhere{}, Pauser: nowhere{}, Reader: nowhere{}, Gateways: nowhere{}, Trier: nowhere{},
 		Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

@@ -40,6 +40,9 @@ type store struct {
 	room     int          // how many bytes of text fit into one Resend; 0 means any number
 	gateways []data.Gateway
 	onSave   func(ctx context.Context) error // called before anything is stored, when set
+	trials   []data.NewMessage               // all that Render and Test were given
+	render   func(m data.NewMessage) ([]Rendered, []Fault, error)
+	test     func(ctx context.Context, m data.NewMessage) ([]Tried, int, []Fault, error)
 }
 
 func newStore() *store {
@@ -284,6 +287,20 @@ func (s *store) Gateway(name string) (data.Gateway, bool) {
 
 func (s *store) Gateways() []data.Gateway { return s.gateways }
 
+func (s *store) Render(m data.NewMessage) ([]Rendered, []Fault, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.trials = append(s.trials, m)
+	return s.render(m)
+}
+
+func (s *store) Test(ctx context.Context, m data.NewMessage) ([]Tried, int, []Fault, error) {
+	s.mu.Lock()
+	s.trials = append(s.trials, m)
+	s.mu.Unlock()
+	return s.test(ctx, m)
+}
+
 // saved returns how often Save was called.
 func (s *store) saved() int {
 	s.mu.Lock()
@@ -295,7 +312,7 @@ func (s *store) saved() int {
 func newServer(tb testing.TB, s *store, change ...func(*Options)) *Server {
 	tb.Helper()
 	o := Options{
-		Saver: s, Canceller: s, Resender: s, Pauser: s, Reader: s, Gateways: s,
+		Saver: s, Canceller: s, Resender: s, Pauser: s, Reader: s, Gateways: s, Trier: s,
 		Logger: slog.New(slog.DiscardHandler),
 		Now:    func() time.Time { return noon },
 	}

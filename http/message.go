@@ -52,6 +52,11 @@ func (s *Server) fit(m data.NewMessage) ([]data.NewMessage, error) {
 		}
 		return fitted, nil
 	}
+	return nil, unfit(faults)
+}
+
+// unfit refuses a message for its faults.
+func unfit(faults []Fault) error {
 	r := &rejection{kind: errUnfit}
 	if len(faults) > maxFindings {
 		r.total = len(faults)
@@ -59,7 +64,7 @@ func (s *Server) fit(m data.NewMessage) ([]data.NewMessage, error) {
 	for _, f := range faults[:min(len(faults), maxFindings)] {
 		r.findings = append(r.findings, finding{Pointer: &f.Pointer, Code: f.Code, Detail: f.Detail})
 	}
-	return nil, r
+	return r
 }
 
 // replay finds the first answer to a repeat whose gateway is declared no more, or

@@ -82,6 +82,7 @@ type Options struct {
 	Pauser    Pauser
 	Reader    Reader
 	Gateways  Gateways
+	Trier     Trier
 
 	// Fit makes of a message what is stored for its gateway: most often itself, for
 	// which it returns nil, else with fields cut off or as several, in order. With
@@ -184,6 +185,7 @@ func (o Options) validate() error {
 	complain(o.Pauser == nil, "no Pauser")
 	complain(o.Reader == nil, "no Reader")
 	complain(o.Gateways == nil, "no Gateways")
+	complain(o.Trier == nil, "no Trier")
 	complain(o.Logger == nil, "no Logger")
 	complain(o.BodyLimit < 0, "negative BodyLimit")
 	complain(o.Connections < 0, "negative Connections")

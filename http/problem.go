@@ -26,6 +26,7 @@ var (
 	errCrossOrigin  = errors.New("request of another origin")
 	errNotReady     = errors.New("not ready")
 	errUnread       = errors.New("too much is read at once")
+	errTesting      = errors.New("a test of a gateway is under way")
 	errPanic        = errors.New("handler panicked")
 )
 
@@ -154,7 +155,15 @@ func lookUp(err error) problem {
 		return row(409, "conflict", "Conflict",
 			"The message changed meanwhile; look at it and try again.")
 
+	// The state of a gateway.
+	case errors.Is(err, data.ErrUnusable):
+		return row(409, "unusable-gateway", "Gateway cannot be used",
+			"The declaration of the gateway cannot be used; GET /api/v1/gateways/{name} says why as problem.")
+
 	// The state of the server.
+	case errors.Is(err, errTesting):
+		return row(429, "test-under-way", "Test under way",
+			"One gateway is tested at a time, and that is going on; nothing was sent. Try again later.", 5)
 	case errors.Is(err, data.ErrBacklog):
 		return row(429, "backlog-full", "Backlog full",
 			"A gateway that the request is for, by itself or by a route, has as many unfinished messages as its max_queue allows; nothing was stored. Try again later.", 30)

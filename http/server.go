@@ -23,10 +23,14 @@ type Server struct {
 	inFlight inFlight
 	lists    turns
 	saves    turns
+	tests    turns
 	names    requestNames
 	patience patience
 
 	unwritten unwritten
+
+	life context.Context    //nolint:containedctx // until Shutdown: of tests under way
+	end  context.CancelFunc // of life
 
 	draining atomic.Bool // set by Shutdown, read by /readyz
 	mu       sync.Mutex  // guards ln: Serve and Shutdown may meet
@@ -38,9 +42,10 @@ func New(o Options) (*Server, error) {
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("make the HTTP server: %w", err)
 	}
-	s := &Server{opts: o.withDefaults(), keys: newKeyring(o.Keys), lists: newListTurns(), saves: newSaveTurns(), names: newRequestNames()}
+	s := &Server{opts: o.withDefaults(), keys: newKeyring(o.Keys), lists: newListTurns(), saves: newSaveTurns(), tests: newTestTurns(), names: newRequestNames()}
 	s.patience.limit = s.opts.SaveTimeout
 	s.unwritten.most = maxUnwritten
+	s.life, s.end = context.WithCancel(context.Background())
 	s.app = fiber.New(fiber.Config{
 		AppName:               "postrider",
 		BodyLimit:             s.opts.BodyLimit,
@@ -84,6 +89,8 @@ func (s *Server) routes() {
 	s.app.Get("/api/v1/gateways/:name", s.showGateway)
 	s.app.Post("/api/v1/gateways/:name/pause", s.pauseGateway(true))
 	s.app.Post("/api/v1/gateways/:name/resume", s.pauseGateway(false))
+	s.app.Post(renderRoute, s.inTurn(s.lists, s.renderMessage))
+	s.app.Post(testRoute, s.testGateway)
 
 	s.app.Get("/healthz", s.showHealth)
 	s.app.Get("/readyz", s.showReady)
@@ -113,12 +120,14 @@ func (s *Server) Serve(ln net.Listener) error {
 	return nil
 }
 
-// Shutdown stops taking connections and waits until every request under way is
-// answered and its connection closed, at most until ctx ends. When it returns
-// nil no handler runs any more; a connection with half a request may be left
-// over. When it returns an error some may still run; none begins after that.
+// Shutdown stops taking connections, cuts off a test of a gateway, and waits until
+// every request under way is answered and its connection closed, at most until ctx
+// ends. When it returns nil no handler runs any more; a connection with half a
+// request may be left over. When it returns an error some may still run; none begins
+// after that.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.draining.Store(true)
+	s.end()
 	err := s.app.ShutdownWithContext(ctx)
 	s.mu.Lock()
 	if s.ln != nil {

@@ -75,6 +75,15 @@ func messageShape(declared func(name string) bool) shape {
 	}}
 }
 
+func trialShape() shape {
+	return shape{fields: []field{
+		{name: "message", kind: aString},
+		{name: "to", kind: aString, optional: true},
+		{name: "title", kind: aString, optional: true},
+		{name: "params", kind: aMap, optional: true},
+	}}
+}
+
 func resendShape() shape {
 	return shape{optional: true, check: checkResend, fields: []field{
 		{name: "gateway", kind: aString},

@@ -177,10 +177,12 @@ func TestLimits(t *testing.T) {
 	body := func(n int) string {
 		return `{"event_type":"` + strings.Repeat("a", n-len(`{"event_type":"","event_payload":""}`)) + `","event_payload":""}`
 	}
-	post := "POST /event HTTP/1.1\r\nHost: h\r\n"
+	post, trial := "POST /event HTTP/1.1\r\nHost: h\r\n", "POST /api/v1/gateways/gateway_1/"
 	cases := []struct{ name, raw, statuses string }{
 		{name: "at the limit", raw: post + "Content-Length: 1000\r\n\r\n" + body(1000), statuses: "[201]"},
 		{name: "over the limit", raw: post + "Content-Length: 1001\r\n\r\n" + body(1001), statuses: "[413]"},
+		{name: "rendered, over the limit", raw: trial + "render HTTP/1.1\r\nHost: h\r\nContent-Length: 1001\r\n\r\n" + body(1001), statuses: "[413]"},
+		{name: "tested, over the limit", raw: trial + "test HTTP/1.1\r\nHost: h\r\nContent-Length: 1001\r\n\r\n" + body(1001), statuses: "[413]"},
 		{name: "over the limit in chunks", raw: post + "Transfer-Encoding: chunked\r\n\r\n3e9\r\n" + body(1001) + "\r\n0\r\n\r\n", statuses: "[413]"},
 		{name: "head too large", raw: "GET /healthz HTTP/1.1\r\nHost: h\r\nX-Long: " + strings.Repeat("a", headLimit) + "\r\n\r\n", statuses: "[431]"},
 	}

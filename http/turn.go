@@ -30,6 +30,10 @@ func newListTurns() turns { return newTurns(min(runtime.NumCPU(), runtime.GOMAXP
 
 func newSaveTurns() turns { return newTurns(maxSaving, data.ErrOverloaded) }
 
+// newTestTurns lets one gateway be tested at a time. Nobody waits for that turn:
+// a test may take as long as its gateway likes to.
+func newTestTurns() turns { return newTurns(1, errTesting) }
+
 func newTurns(n int, late error) turns { return turns{taken: make(chan struct{}, n), late: late} }
 
 // take waits for a turn, which the caller must end, for limit at most.

@@ -36,7 +36,7 @@ func (u *unwritten) hold(c *fiber.Ctx) error {
 	if len(body) <= smallAnswer {
 		return nil
 	}
-	question := c.Method() == fiber.MethodGet || c.Method() == fiber.MethodHead
+	question := c.Method() == fiber.MethodGet || c.Method() == fiber.MethodHead || c.Route().Path == renderRoute
 	if !u.take(cap(body), question) {
 		return errUnread
 	}

@@ -24,6 +24,9 @@ import (
 type catalog struct {
 	names   []string // sorted
 	entries map[string]entry
+	// What the declarations are made of, which are not kept themselves.
+	cfg  *config.Config
+	base string
 }
 
 type entry struct {
@@ -40,6 +43,8 @@ func newCatalog(cfg *config.Config, base string, before *catalog) (*catalog, con
 	c := &catalog{
 		names:   slices.Sorted(maps.Keys(cfg.Gateways)),
 		entries: make(map[string]entry, len(cfg.Gateways)),
+		cfg:     cfg,
+		base:    base,
 	}
 	var mistakes config.Mistakes
 	for _, name := range c.names {
@@ -121,6 +126,12 @@ func (c *catalog) Gateways() []data.Gateway {
 		all[i] = c.entries[name].shown
 	}
 	return all
+}
+
+// declaration returns what a declared gateway was compiled of.
+func (c *catalog) declaration(name string) dialect.Declaration {
+	g, _ := c.cfg.Gateway(name)
+	return declare(g, c.base)
 }
 
 // since counts what differs from the catalog before this one.

@@ -21,8 +21,29 @@ func gatewaysCommand() *cobra.Command {
 	group.AddCommand(
 		pauseCommand("pause", "Begin no more attempts at a gateway, also after a restart"),
 		pauseCommand("resume", "Begin attempts at a gateway again"),
+		renderCommand(),
+		testCommand(),
 	)
 	return group
+}
+
+// oneGateway takes the name of one gateway.
+func oneGateway(c *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usageError{fmt.Errorf("%s takes the name of one gateway", c.CommandPath())}
+	}
+	if !httpapi.MayName(args[0]) {
+		return usageError{errors.New("the name of a gateway is 1 to 64 of a-z, 0-9, _ and -")}
+	}
+	return nil
+}
+
+// noGateway says of an error which gateway there is not, if that is what it means.
+func noGateway(name string, err error) error {
+	if r, ok := errors.AsType[refused](err); ok && r.status == http.StatusNotFound {
+		return fmt.Errorf("there is no gateway %s: %w", name, err)
+	}
+	return err
 }
 
 // pauseCommand is pause or resume: the name of the command is that of the route.
@@ -31,26 +52,15 @@ func pauseCommand(verb, short string) *cobra.Command {
 	c := &cobra.Command{
 		Use:   verb + " NAME",
 		Short: short,
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return usageError{fmt.Errorf("%s takes the name of one gateway", c.CommandPath())}
-			}
-			if !httpapi.MayName(args[0]) {
-				return usageError{errors.New("the name of a gateway is 1 to 64 of a-z, 0-9, _ and -")}
-			}
-			return nil
-		},
+		Args:  oneGateway,
 		RunE: func(c *cobra.Command, args []string) error {
 			p, err := to.poster("/api/v1/gateways/" + args[0] + "/" + verb)
 			if err != nil {
 				return err
 			}
 			answer, err := p.call(c.Context(), nil, "repeat the command: it changes nothing a second time")
-			if r, ok := errors.AsType[refused](err); ok && r.status == http.StatusNotFound {
-				return fmt.Errorf("there is no gateway %s: %w", args[0], err)
-			}
 			if err != nil {
-				return err
+				return noGateway(args[0], err)
 			}
 			var now struct {
 				Name   string `json:"name"`

@@ -27,6 +27,7 @@ type poster struct {
 	client  *egress.Client
 	url     string
 	headers []dialect.HeaderField
+	limit   time.Duration // of each call for a command; 0 means callTimeout
 }
 
 // newPoster posts to address. A user and password in it become a header, unless

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,7 +58,7 @@ func readKey(file string) (string, error) {
 // call posts a body for a command and returns the answer when it is a 2xx. When
 // nobody knows whether the server has it, the error says how to go on.
 func (p *poster) call(ctx context.Context, body []byte, goOn string, more ...dialect.HeaderField) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(p.limit, callTimeout))
 	defer cancel()
 	status, answer, err := p.post(ctx, body, more...)
 	switch {

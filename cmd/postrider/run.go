@@ -170,7 +170,8 @@ func (p *process) start(o runOptions) (err error) {
 	}
 	p.declared.misfit = p.misfit
 	p.declared.Store(&snapshot{gateways: gateways, routes: routes})
-	p.client = egress.New(egress.Options{Version: version, MaxConns: p.cfg.Delivery.MaxInFlight})
+	// One more than for attempts: that of a test.
+	p.client = egress.New(egress.Options{Version: version, MaxConns: p.cfg.Delivery.MaxInFlight + 1})
 	options := actors.Options{
 		Store:       p.store,
 		Define:      p.declared.define(p.client),
@@ -205,7 +206,7 @@ func (p *process) start(o runOptions) (err error) {
 	}()
 	p.announce()
 	p.metrics.applied()
-	// What a reload replaces is in declared, and need not be kept twice.
+	// What a reload replaces is in declared, and need not be kept for longer.
 	own := *p.cfg
 	own.Gateways, own.Routes = nil, nil
 	p.cfg = &own
@@ -234,6 +235,7 @@ func (p *process) httpOptions() httpapi.Options {
 		Pauser:    p.tree.Persister,
 		Reader:    p.store,
 		Gateways:  &p.declared,
+		Trier:     &trier{declared: &p.declared, client: p.client, log: p.log, stopping: p.draining.Load},
 		Fit:       p.declared.fit,
 		Routes:    p.declared.route,
 		Accepting: p.accepting,

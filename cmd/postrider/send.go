@@ -44,9 +44,7 @@ func sendCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVarP(&in.Gateway, "gateway", "g", "", "name of the gateway")
-	c.Flags().StringVar(&in.To, "to", "", "whom the gateway is to reach, where it needs that")
-	c.Flags().StringVar(&in.Title, "title", "", "title of the message")
-	c.Flags().StringArrayVar(&params, "param", nil, "a parameter for the gateway, name=value; may be given several times")
+	in.flags(c, &params)
 	c.Flags().StringVar(&in.ExpiresIn, "expires-in", "", "how long the message is wanted, such as 10m; then it is not sent any more")
 	server.flags(c)
 	c.Flags().StringVar(&idempotency, "idempotency-key", "", "makes it safe to repeat the command")
@@ -56,11 +54,18 @@ func sendCommand() *cobra.Command {
 // submission is what the command sends.
 type submission struct {
 	Message   string            `json:"message"`
-	Gateway   string            `json:"gateway"`
+	Gateway   string            `json:"gateway,omitzero"` // "" where the path has it
 	To        string            `json:"to,omitzero"`
 	Title     string            `json:"title,omitzero"`
 	Params    map[string]string `json:"params,omitempty"`
 	ExpiresIn string            `json:"expires_in,omitzero"`
+}
+
+// flags are those of the fields that a gateway may need beside the text.
+func (s *submission) flags(c *cobra.Command, params *[]string) {
+	c.Flags().StringVar(&s.To, "to", "", "whom the gateway is to reach, where it needs that")
+	c.Flags().StringVar(&s.Title, "title", "", "title of the message")
+	c.Flags().StringArrayVar(params, "param", nil, "a parameter for the gateway, name=value; may be given several times")
 }
 
 // take reads parameters, each as name=value.
