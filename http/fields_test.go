@@ -155,15 +155,14 @@ func TestMessagesAreFitted(t *testing.T) {
 		t.Errorf("%d saves, want 2", store.saved())
 	}
 	// Declared in another way since, the gateway gives the first answer all the same.
-	for name, fit := range map[string]func(data.NewMessage) ([]data.NewMessage, []Fault){
-		"whole":   nil,
-		"refused": func(data.NewMessage) ([]data.NewMessage, []Fault) { return nil, []Fault{{Code: "too_long"}} },
-	} {
+	refusing := func(data.NewMessage) ([]data.NewMessage, []Fault) { return nil, []Fault{{Code: "too_long"}} }
+	for name, fit := range map[string]func(data.NewMessage) ([]data.NewMessage, []Fault){"whole": nil, "refused": refusing} {
 		server = newServer(t, store, func(o *Options) { o.Fit = fit })
 		if again := post("abcdefgh", "Idempotency-Key: k"); again.status != 200 || again.body != first.body {
 			t.Errorf("%s, the repeat is %d %s; want %s", name, again.status, again.body, first.body)
 		}
 	}
+	server = newServer(t, store, func(o *Options) { o.Fit = refusing })
 	if got := post("abcdefgh", "Idempotency-Key: l"); got.status != 422 {
 		t.Errorf("what is no repeat gives %d %s", got.status, got.body)
 	}
