@@ -13,12 +13,12 @@ import (
 // On damaged copies of its store the program is whole or does not start.
 func TestDamage(t *testing.T) {
 	t.Parallel()
-	e := tortured(t, "damage", "--rounds", "2", "--parallel", "2", "--copies", "4", "--seed", "1")
+	e := tortured(t, "damage", "--rounds", "2", "--parallel", "2", "--copies", "8", "--seed", "1")
 	if e.Rounds != 2 || len(e.Failures) != 0 || e.Errors != 0 {
 		t.Errorf("the journal says %+v, want 2 clean rounds", e)
 	}
-	if e.Counts["damages"] != 8 || e.Counts["starts"] < 4 {
-		t.Errorf("%d copies were damaged after %d starts, want 8 after 2 in each round", e.Counts["damages"], e.Counts["starts"])
+	if e.Counts["damages"] != 16 || e.Counts["starts"] < 4 {
+		t.Errorf("%d copies were damaged after %d starts, want 16 after 2 in each round", e.Counts["damages"], e.Counts["starts"])
 	}
 	if e.Counts["damages: lanes run"] == 0 || e.Counts["arrivals from damaged stores"] == 0 {
 		t.Errorf("lanes ran on %d damaged stores, and %d messages arrived; want some", e.Counts["damages: lanes run"], e.Counts["arrivals from damaged stores"])
