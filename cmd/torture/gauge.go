@@ -54,7 +54,7 @@ func judged() [quantities]quantity {
 	const mib = rig.Mebibyte
 	return [quantities]quantity{
 		// Under this load between 80 and 160 MiB, by how many tables are in the making.
-		// The program's own soft limit is 192 MiB, a few gateways included.
+		// The program's own soft limit is 272 MiB, a few gateways included.
 		anonymousMemory: {"anonymous memory", 24 * mib, 32 * mib, 320 * mib, true},
 		// Up to twice what is in use, by when the garbage was collected.
 		heapInUse: {"heap", 16 * mib, 24 * mib, 256 * mib, true},

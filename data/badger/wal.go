@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"sync/atomic"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -120,22 +118,11 @@ func fillFile(name string, size int64, stop <-chan struct{}) (err error) {
 		return fmt.Errorf("map %s: %w", name, err)
 	}
 	defer func() { err = errors.Join(err, unix.Munmap(pages)) }()
-	// Badger cuts a log off when it is a table. To touch a page of it then is a fault.
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if cause := recover(); cause != nil {
-			if _, fault := cause.(interface{ Addr() uintptr }); !fault {
-				panic(cause)
-			}
-			err = nil
-		}
-	}()
 	for rest := pages; len(rest) > 0; {
 		step := rest[:min(fillStep, len(rest))]
 		rest = rest[len(step):]
-		for at := 0; at < len(step); at += os.Getpagesize() {
-			// To add nothing is to write what is there, in one piece with reading it.
-			atomic.AddUint32((*uint32)(unsafe.Pointer(&step[at])), 0)
+		if cut, err := populate(step); cut || err != nil {
+			return err
 		}
 		if err := again(func() error { return unix.Msync(step, unix.MS_SYNC) }); err != nil {
 			return fmt.Errorf("%w: %s: %w", errUnflushed, name, err)
