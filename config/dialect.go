@@ -264,7 +264,7 @@ func (a *Auth) texts(at string, visit func(path string, t *Text, secret bool)) {
 	}
 	if a.Signature != nil {
 		visit(at+".signature.key", &a.Signature.Key, !onlyTemplate.MatchString(a.Signature.Key.value))
-		visit(at+".signature.text", &a.Signature.Text, false)
+		visit(at+".signature.text", &a.Signature.Text, !onlyTemplate.MatchString(a.Signature.Text.value))
 	}
 	if a.OAuth2 != nil {
 		visit(at+".oauth2.token_url", &a.OAuth2.TokenURL, false)

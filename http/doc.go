@@ -39,7 +39,7 @@
 // each with a life of its own. A repeat with the same Idempotency-Key gets all ids of
 // the first answer, however the gateway is declared by then.
 //
-// A message with an end is not sent from then on: it is expired, a dead letter, when
+// No attempt at a message with an end begins from then on: it is expired, a dead letter, when
 // its next attempt would begin later, or when it would be the turn of an attempt.
 // Until then it is shown as what it is, such as queued behind a paused gateway, with
 // expires_at in the past, and counts for the backlog. expires_at is given by the clock

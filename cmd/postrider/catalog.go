@@ -163,7 +163,7 @@ func (c *catalog) fit(n data.NewMessage) (parts []data.NewMessage, faults []http
 	for _, f := range misfits {
 		faults = append(faults, httpapi.Fault(f))
 	}
-	if len(made) == 1 && made[0].Text == n.Text && made[0].Title == n.Title && made[0].To == n.To {
+	if len(made) == 1 && made[0].Text == n.Text && made[0].Title == n.Title && made[0].To == n.To && maps.Equal(made[0].Params, n.Params) {
 		return nil, faults
 	}
 	for _, m := range made {

@@ -143,6 +143,9 @@ func (c *compiler) signing(s Signature) *signing {
 		c.complain(path+".key", "is empty")
 	}
 	c.hideTemplate(s.Key)
+	if len(s.Text) >= minGuessed {
+		c.hideTemplate(s.Text) // some signatures have the secret there
+	}
 	c.signs = true
 	return compiled
 }
