@@ -32,37 +32,55 @@ func strictHead(h *fasthttp.RequestHeader) bool {
 	return true
 }
 
-// keyring holds the hashes of all keys. Empty, it lets everybody in.
-type keyring [][sha256.Size]byte
+// keyring holds the hashes of all keys, and whom each lets in. Empty, it lets
+// everybody in.
+type keyring struct {
+	keys     []keyed
+	everyone *caller // nil when there are keys
+}
+
+type keyed struct {
+	sum    [sha256.Size]byte
+	caller *caller
+}
 
 func newKeyring(keys []Key) keyring {
+	if len(keys) == 0 {
+		return keyring{everyone: &caller{scopes: AllScopes()}}
+	}
 	var k keyring
 	for _, key := range keys {
-		k = append(k, sha256.Sum256([]byte(key.Secret)))
+		who := &caller{name: key.Name, gateways: key.Gateways}
+		for _, s := range key.Scopes {
+			who.scopes = append(who.scopes, s.includes()...)
+		}
+		k.keys = append(k.keys, keyed{sha256.Sum256([]byte(key.Secret)), who})
 	}
 	return k
 }
 
-// admits reports whether the request carries one of the keys. It takes as long
-// for a wrong key as for a right one.
-func (k keyring) admits(h *fasthttp.RequestHeader) bool {
-	if len(k) == 0 {
-		return true
+// caller returns who sent the request, nil when it carries none of the keys. It
+// takes as long for a wrong key as for a right one.
+func (k keyring) caller(h *fasthttp.RequestHeader) *caller {
+	if k.everyone != nil {
+		return k.everyone
 	}
 	given := h.PeekAll("Authorization")
 	if len(given) != 1 {
-		return false
+		return nil
 	}
 	scheme, secret, found := bytes.Cut(given[0], []byte(" "))
 	if !found || !bytes.EqualFold(scheme, []byte("Bearer")) {
-		return false
+		return nil
 	}
 	sum := sha256.Sum256(bytes.TrimLeft(secret, " "))
-	match := 0
-	for i := range k {
-		match |= subtle.ConstantTimeCompare(k[i][:], sum[:])
+	var who *caller
+	for i := range k.keys {
+		if subtle.ConstantTimeCompare(k.keys[i].sum[:], sum[:]) == 1 {
+			who = k.keys[i].caller
+		}
 	}
-	return match == 1
+	return who
 }
 
 // crossOrigin reports whether a browser sent the request from a page of another

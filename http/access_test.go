@@ -12,7 +12,7 @@ func TestKeys(t *testing.T) {
 	store.events = []data.Event{{ID: 1}}
 	store.messages = []data.Message{{ID: 2, State: data.Queued}}
 	server := newServer(t, store, func(o *Options) {
-		o.Keys = []Key{{Name: "one", Secret: "first-secret"}, {Name: "two", Secret: "second-secret"}}
+		o.Keys = []Key{{Name: "one", Secret: "first-secret", Scopes: []Scope{ScopeAdmin}}, {Name: "two", Secret: "second-secret", Scopes: []Scope{ScopeAdmin}}}
 		o.Demo = true
 		o.Metrics = metrics("up 1\n")
 		o.Version = "1.2.3"

@@ -19,6 +19,9 @@ func (s *Server) postMessage(c *fiber.Ctx) error {
 		return err
 	}
 	message, err := decodeMessage(body, s.opts.Gateways.Gateway)
+	if err == nil && !callerOf(c).mayWriteTo(message.Gateway) {
+		return errForbidden
+	}
 	records := &data.Save{Key: key}
 	if err == nil {
 		records.Messages, err = s.fit(message)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/postrider/postrider/data"
@@ -72,6 +73,9 @@ type Fault struct {
 type Key struct {
 	Name   string // for people; unique
 	Secret string // what the client sends
+	Scopes []Scope
+	// Gateways are the only ones that it may hand messages over for; nil means all.
+	Gateways []string
 }
 
 // Options is what a [Server] is made of.
@@ -194,6 +198,10 @@ func (o Options) validate() error {
 	for i, k := range o.Keys {
 		complain(k.Secret == "", "Keys[%d] has no secret", i)
 		complain(k.Name == "", "Keys[%d] has no name", i)
+		complain(len(k.Scopes) == 0, "Keys[%d] has no scopes", i)
+		for _, scope := range k.Scopes {
+			complain(!slices.Contains(AllScopes(), scope), "Keys[%d] has an unknown scope", i)
+		}
 		complain(seen[k.Name], "Keys[%d] has the name of another one", i)
 		seen[k.Name] = true
 	}

@@ -23,6 +23,7 @@ var (
 	errKeyHeader    = errors.New("bad Idempotency-Key header")
 	errEncoded      = errors.New("body is compressed")
 	errUnauthorized = errors.New("no valid key")
+	errForbidden    = errors.New("the key lacks a scope")
 	errCrossOrigin  = errors.New("request of another origin")
 	errNotReady     = errors.New("not ready")
 	errUnread       = errors.New("too much is read at once")
@@ -110,6 +111,9 @@ func lookUp(err error) problem {
 	case errors.Is(err, errUnauthorized):
 		return row(401, "unauthorized", "Unauthorized",
 			"Send one header Authorization: Bearer <key> with a key that this server knows.")
+	case errors.Is(err, errForbidden):
+		return row(403, "forbidden", "Forbidden",
+			"The key does not have the scope that this takes, or may not hand over messages for this gateway; GET /api/v1/whoami says what it may do.")
 	case errors.Is(err, errCrossOrigin):
 		return row(403, "cross-origin", "Cross-origin request",
 			"Requests that a browser sends from another origin are refused.")

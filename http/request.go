@@ -86,33 +86,6 @@ func validRequestID(id []byte) bool {
 	return true
 }
 
-// admit says whether the request may go on to its route.
-func (s *Server) admit(c *fiber.Ctx) error {
-	if crossOrigin(&c.Request().Header) {
-		return errCrossOrigin
-	}
-	if !s.open(c.Path()) && !s.keys.admits(&c.Request().Header) {
-		return errUnauthorized
-	}
-	return nil
-}
-
-// open reports whether a path needs no key.
-func (s *Server) open(path string) bool {
-	switch path {
-	case "/healthz", "/readyz":
-		return true
-	}
-	if s.opts.Demo {
-		for _, name := range demoGateways() {
-			if path == "/"+name {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // next lets the request in and runs its route. A panic ends the request and not
 // the process.
 func (s *Server) next(c *fiber.Ctx) (err error) {
@@ -122,10 +95,20 @@ func (s *Server) next(c *fiber.Ctx) (err error) {
 			err = errPanic
 		}
 	}()
-	if err := s.admit(c); err != nil {
-		return err
+	if crossOrigin(&c.Request().Header) {
+		return errCrossOrigin
 	}
-	return c.Next()
+	who := s.keys.caller(&c.Request().Header)
+	if who != nil {
+		c.Context().SetUserValue(callerKey, who)
+	}
+	own := c.Route()
+	err = c.Next()
+	if who == nil && c.Route() == own {
+		c.Response().Header.Del(fiber.HeaderAllow)
+		return errUnauthorized // which paths there are is nobody's business
+	}
+	return err
 }
 
 // refuse answers with the problem that err is.

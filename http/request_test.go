@@ -47,7 +47,7 @@ func TestAccessLog(t *testing.T) {
 	server := newServer(t, newStore(), func(o *Options) {
 		o.AccessLog = true
 		o.Logger = lines.logger()
-		o.Keys = []Key{{Name: "k", Secret: "secret-key"}}
+		o.Keys = []Key{{Name: "k", Secret: "secret-key", Scopes: []Scope{ScopeAdmin}}}
 		o.Observe = func(route string, status int, took time.Duration) {
 			observed = append(observed, seen{route, status})
 			if took != 0 {
@@ -62,7 +62,7 @@ func TestAccessLog(t *testing.T) {
 	do(t, server, "GET", "/secret-path", "", key, "X-Request-Id: four")
 	do(t, server, "SECRET-METHOD", "/event", "", key, "X-Request-Id: five")
 	do(t, server, "GET", "/api/v1/messages", "", "X-Request-Id: six")
-	want := []seen{{"/event", 201}, {"/api/v1/events", 200}, {"/api/v1/events/:id", 404}, {routeUnmatched, 404}, {routeUnmatched, 405}, {routeUnmatched, 401}}
+	want := []seen{{"/event", 201}, {"/api/v1/events", 200}, {"/api/v1/events/:id", 404}, {routeUnmatched, 404}, {routeUnmatched, 405}, {"/api/v1/messages", 401}}
 	if len(observed) != len(want) {
 		t.Fatalf("observed %v, want %v", observed, want)
 	}
@@ -139,7 +139,7 @@ func TestDemonstrationGateways(t *testing.T) {
 }
 
 func TestOptionsAreChecked(t *testing.T) {
-	_, err := New(Options{BodyLimit: -1, Keys: []Key{{Name: "a", Secret: "s"}, {Name: "a"}}})
+	_, err := New(Options{BodyLimit: -1, Keys: []Key{{Name: "a", Secret: "s", Scopes: []Scope{ScopeAdmin}}, {Name: "a"}}})
 	if err == nil {
 		t.Fatal("New of nothing = nil error")
 	}

@@ -71,39 +71,6 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// routes is the table of contents. Package doc says what each one answers.
-func (s *Server) routes() {
-	s.app.Use(s.handle)
-
-	s.app.Post("/event", s.inTurn(s.saves, s.postEvent))
-	s.app.Post("/send_message", s.inTurn(s.saves, s.postMessage))
-
-	s.app.Get("/api/v1/events", s.inTurn(s.lists, s.listEvents))
-	s.app.Get("/api/v1/events/:id", s.showEvent)
-	s.app.Get("/api/v1/messages", s.inTurn(s.lists, s.listMessages))
-	s.app.Get("/api/v1/messages/:id", s.showMessage)
-	s.app.Post("/api/v1/messages/:id/cancel", s.cancelMessage)
-	s.app.Post("/api/v1/messages/:id/resend", s.resendMessage)
-	s.app.Post("/api/v1/messages/resend", s.resendMessages)
-	s.app.Get("/api/v1/gateways", s.inTurn(s.lists, s.listGateways))
-	s.app.Get("/api/v1/gateways/:name", s.showGateway)
-	s.app.Post("/api/v1/gateways/:name/pause", s.pauseGateway(true))
-	s.app.Post("/api/v1/gateways/:name/resume", s.pauseGateway(false))
-	s.app.Post(renderRoute, s.inTurn(s.lists, s.renderMessage))
-	s.app.Post(testRoute, s.testGateway)
-
-	s.app.Get("/healthz", s.showHealth)
-	s.app.Get("/readyz", s.showReady)
-	if s.opts.Metrics != nil {
-		s.app.Get("/metrics", s.showMetrics())
-	}
-	if s.opts.Demo {
-		for _, name := range demoGateways() {
-			s.app.Post("/"+name, s.demoGateway(name))
-		}
-	}
-}
-
 // Serve answers what comes in on ln, which it owns from now on. It returns nil
 // as soon as [Server.Shutdown] began: wait for that one, not for Serve.
 func (s *Server) Serve(ln net.Listener) error {

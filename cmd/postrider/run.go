@@ -226,7 +226,7 @@ func (p *process) checkAudience() error {
 func (p *process) httpOptions() httpapi.Options {
 	keys := make([]httpapi.Key, len(p.cfg.HTTP.Keys))
 	for i, k := range p.cfg.HTTP.Keys {
-		keys[i] = httpapi.Key{Name: k.Name, Secret: k.Secret.Value()}
+		keys[i] = httpapi.Key{Name: k.Name, Secret: k.Secret.Value(), Scopes: []httpapi.Scope{httpapi.ScopeAdmin}}
 	}
 	return httpapi.Options{
 		Saver:     p.tree.Persister,
