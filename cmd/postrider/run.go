@@ -171,7 +171,7 @@ func (p *process) start(o runOptions) (err error) {
 	p.declared.misfit = p.misfit
 	p.declared.Store(&snapshot{gateways: gateways, routes: routes})
 	// One more than for attempts: that of a test.
-	p.client = egress.New(egress.Options{Version: version, MaxConns: p.cfg.Delivery.MaxInFlight + 1})
+	p.client = egress.New(egress.Options{Version: version, MaxConns: p.cfg.Delivery.MaxInFlight + 1, Now: p.store.Now})
 	options := actors.Options{
 		Store:       p.store,
 		Define:      p.declared.define(p.client),
