@@ -23,8 +23,8 @@ type Options struct {
 	// Environ is the environment as os.Environ returns it. Keys are read from
 	// it, and every {env: NAME}.
 	Environ []string
-	// Preset lays what a gateway declares over its preset, and says which of the
-	// settings of that are secrets. ok is false when there is no such preset: then
+	// Preset lays what a gateway declares over its preset, and says which keys of the
+	// gateway are secrets by that: url and settings.NAME. ok is false when there is no such preset: then
 	// the gateway stays as it is. nil knows none.
 	Preset func(name string, gateway map[string]any) (merged map[string]any, secrets []string, ok bool)
 	// Flags is a parsed set that Flags has been called with; nil for none.
@@ -43,7 +43,7 @@ func Load(o Options) (*Config, error) {
 		environ: map[string]string{},
 		preset:  o.Preset,
 
-		secretSettings: map[string][]string{},
+		secretKeys: map[string][]string{},
 	}
 	for _, k := range keys() {
 		l.keys[k.path] = k
@@ -98,7 +98,7 @@ type loader struct {
 	environ map[string]string
 	preset  func(name string, gateway map[string]any) (map[string]any, []string, bool)
 
-	secretSettings map[string][]string // that presets call so, by gateway
+	secretKeys map[string][]string // that presets call so, by gateway
 }
 
 func (l *loader) loadDefaults() error {
@@ -245,7 +245,7 @@ func (l *loader) mergePresets(layer any) {
 	if len(gateways) == 0 || l.preset == nil {
 		return
 	}
-	clear(l.secretSettings)
+	clear(l.secretKeys)
 	for name, v := range gateways {
 		gateway, _ := v.(map[string]any)
 		preset, named := gateway["preset"].(string)
@@ -257,7 +257,7 @@ func (l *loader) mergePresets(layer any) {
 			continue
 		}
 		merged["preset"] = preset
-		gateways[name], l.secretSettings[name] = merged, secrets
+		gateways[name], l.secretKeys[name] = merged, secrets
 	}
 }
 
