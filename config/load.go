@@ -27,6 +27,10 @@ type Options struct {
 	// gateway are secrets by that: url and settings.NAME. ok is false when there is no such preset: then
 	// the gateway stays as it is. nil knows none.
 	Preset func(name string, gateway map[string]any) (merged map[string]any, secrets []string, ok bool)
+	// Further says what else is wrong with a configuration that has mistakes, so that all
+	// are told at once. It is asked about what of it is sound, and need not say what is
+	// told already. nil says nothing.
+	Further func(*Config) Mistakes
 	// Flags is a parsed set that Flags has been called with; nil for none.
 	Flags *pflag.FlagSet
 }
@@ -80,6 +84,7 @@ func Load(o Options) (*Config, error) {
 	}
 	l.resolve(c)
 	c.check(&l.report)
+	l.report.further(c, o.Further)
 	if err := l.report.err(); err != nil {
 		return nil, err
 	}
