@@ -10,8 +10,8 @@ import (
 )
 
 // Drain begins no more attempts and waits for those under way, until ctx ends;
-// then they are cut off, and settled as unknown. When the process must end
-// anyway it does not wait.
+// then they are cut off, and settled as unknown, or as withdrawn where nothing has
+// left yet. When the process must end anyway it does not wait.
 func (t *Tree) Drain(ctx context.Context) {
 	t.stop(t.ticker, t.system.Root.Stop)
 	if t.lanes == nil {
@@ -26,7 +26,7 @@ func (t *Tree) Drain(ctx context.Context) {
 		return
 	case <-ctx.Done():
 	}
-	t.options.Logger.Warn("attempts under way are cut off: they count as used, their outcome is unknown")
+	t.options.Logger.Warn("attempts under way are cut off: those whose requests have left count as used, their outcome is unknown")
 	t.cutOff()
 	select {
 	case <-t.drained:

@@ -417,6 +417,40 @@ func TestDrainCutsOff(t *testing.T) {
 	})
 }
 
+// What has not left when the drain ends is taken back, whatever attempt it is: it is no
+// attempt, so the next start makes it.
+func TestDrainTakesBackWhatHasNotLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, bubbleClock{time.Now()})
+		define := b.options.Define
+		b.options.Define = func(name string) (gateway.Definition, bool) {
+			d, ok := define(name)
+			d.Policy.MaxAttempts = 1
+			return d, ok
+		}
+		b.deliver = func(ctx context.Context) data.Outcome {
+			<-ctx.Done()
+			return data.OutcomeWithdrawn
+		}
+		b.options.Attempted = func(string, data.Result, data.State, time.Duration) { t.Error("an attempt is counted") }
+		b.runInBubble()
+		id := b.save("a", "x")
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		b.tree.Drain(ctx)
+		if m := b.message(id); m.State != data.Waiting || len(m.Attempts) != 0 || m.Due > b.store.Now() {
+			t.Errorf("it is %+v; want it waiting, due and without an attempt", m)
+		}
+		if l, err := b.store.Lane("a"); err != nil || len(l.InFlight) != 0 {
+			t.Errorf("Lane() = %+v, %v; want nothing under way", l, err)
+		}
+		if !b.stopInBubble() {
+			t.Error("Stop() = false; want an end in order")
+		}
+	})
+}
+
 // The manager fails in the middle of a drain: still nothing begins, and what was
 // under way is settled.
 func TestDrainWithPanic(t *testing.T) {

@@ -78,7 +78,7 @@ func (c *Config) normalize() {
 // resolve fetches secrets from where they stand, marks what is to be masked,
 // and reports the variables that are neither keys nor named as a secret.
 func (l *loader) resolve(c *Config) {
-	c.texts(l.secretSettings, func(path string, t *Text, secret bool) {
+	c.texts(l.secretKeys, func(path string, t *Text, secret bool) {
 		if t.from.Env != "" {
 			delete(l.unknown, t.from.Env)
 		}
@@ -93,8 +93,8 @@ func (l *loader) resolve(c *Config) {
 }
 
 // texts visits every Text; secret is true where the place alone makes it one.
-// secretSettings has the settings that presets call secrets, by gateway.
-func (c *Config) texts(secretSettings map[string][]string, visit func(path string, t *Text, secret bool)) {
+// secretKeys has the keys that presets call secrets, by gateway.
+func (c *Config) texts(secretKeys map[string][]string, visit func(path string, t *Text, secret bool)) {
 	for i := range c.HTTP.Keys {
 		visit(index("http.keys", i), &c.HTTP.Keys[i].Secret, true)
 	}
@@ -103,11 +103,11 @@ func (c *Config) texts(secretSettings map[string][]string, visit func(path strin
 	visit("delivery.base_url", &c.Delivery.BaseURL, false)
 	for name, g := range c.Gateways {
 		at := join("gateways", name)
-		visit(at+".url", &g.URL, false)
+		visit(at+".url", &g.URL, slices.Contains(secretKeys[name], "url"))
 		visitMap(at+".headers", g.Headers, tellsSecret, visit)
 		visitMap(at+".query", g.Query, tellsSecret, visit)
 		visitMap(at+".settings", g.Settings, func(setting string) bool {
-			return tellsSecret(setting) || slices.Contains(secretSettings[name], setting)
+			return tellsSecret(setting) || slices.Contains(secretKeys[name], "settings."+setting)
 		}, visit)
 		if g.Auth != nil {
 			g.Auth.texts(at+".auth", visit)

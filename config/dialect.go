@@ -149,14 +149,14 @@ type Rule struct {
 	Contains *string `yaml:"contains,omitempty"`
 }
 
-// Length bounds a field of the messages for a gateway.
+// Length bounds a field of the messages for a gateway, or the body made of them.
 type Length struct {
-	// Field is message, to, title or params.NAME; default message.
+	// Field is message, to, title, params.NAME or body; default message.
 	Field string `yaml:"field,omitempty"`
 	Limit int    `yaml:"limit"`
-	// Unit is bytes, characters or utf16; default characters.
+	// Unit is bytes, characters or utf16; default characters, and bytes of body.
 	Unit string `yaml:"unit,omitempty"`
-	// Over is reject, truncate or split; default reject.
+	// Over is reject, truncate or split; default reject, which is all there is for body.
 	Over string `yaml:"over,omitempty"`
 }
 

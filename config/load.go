@@ -23,10 +23,14 @@ type Options struct {
 	// Environ is the environment as os.Environ returns it. Keys are read from
 	// it, and every {env: NAME}.
 	Environ []string
-	// Preset lays what a gateway declares over its preset, and says which of the
-	// settings of that are secrets. ok is false when there is no such preset: then
+	// Preset lays what a gateway declares over its preset, and says which keys of the
+	// gateway are secrets by that: url and settings.NAME. ok is false when there is no such preset: then
 	// the gateway stays as it is. nil knows none.
 	Preset func(name string, gateway map[string]any) (merged map[string]any, secrets []string, ok bool)
+	// Further says what else is wrong with a configuration that has mistakes, so that all
+	// are told at once. It is asked about what of it is sound, and need not say what is
+	// told already. nil says nothing.
+	Further func(*Config) Mistakes
 	// Flags is a parsed set that Flags has been called with; nil for none.
 	Flags *pflag.FlagSet
 }
@@ -43,7 +47,7 @@ func Load(o Options) (*Config, error) {
 		environ: map[string]string{},
 		preset:  o.Preset,
 
-		secretSettings: map[string][]string{},
+		secretKeys: map[string][]string{},
 	}
 	for _, k := range keys() {
 		l.keys[k.path] = k
@@ -80,6 +84,7 @@ func Load(o Options) (*Config, error) {
 	}
 	l.resolve(c)
 	c.check(&l.report)
+	l.report.further(c, o.Further)
 	if err := l.report.err(); err != nil {
 		return nil, err
 	}
@@ -98,7 +103,7 @@ type loader struct {
 	environ map[string]string
 	preset  func(name string, gateway map[string]any) (map[string]any, []string, bool)
 
-	secretSettings map[string][]string // that presets call so, by gateway
+	secretKeys map[string][]string // that presets call so, by gateway
 }
 
 func (l *loader) loadDefaults() error {
@@ -245,7 +250,7 @@ func (l *loader) mergePresets(layer any) {
 	if len(gateways) == 0 || l.preset == nil {
 		return
 	}
-	clear(l.secretSettings)
+	clear(l.secretKeys)
 	for name, v := range gateways {
 		gateway, _ := v.(map[string]any)
 		preset, named := gateway["preset"].(string)
@@ -257,7 +262,7 @@ func (l *loader) mergePresets(layer any) {
 			continue
 		}
 		merged["preset"] = preset
-		gateways[name], l.secretSettings[name] = merged, secrets
+		gateways[name], l.secretKeys[name] = merged, secrets
 	}
 }
 

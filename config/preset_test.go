@@ -14,7 +14,7 @@ func lookup(name string, gateway map[string]any) (map[string]any, []string, bool
 	if !ok {
 		return nil, nil, false
 	}
-	return dialect.MergePreset(p.Tree, gateway), []string{"url", "secret"}, true
+	return dialect.MergePreset(p.Tree, gateway), []string{"settings.url", "settings.secret"}, true
 }
 
 func TestPresetsAreMerged(t *testing.T) {

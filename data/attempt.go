@@ -18,10 +18,12 @@ const (
 	OutcomeThrottled
 	// OutcomePermanent: refused in a way that the dialect declares to be final.
 	OutcomePermanent
-	// OutcomeUnknown: cut off by a crash or by the end of the process.
+	// OutcomeUnknown: cut off by a crash or by the end of the process, when its
+	// request may have left.
 	OutcomeUnknown
-	// OutcomeWithdrawn: recorded, but its request never left, since its lane was
-	// held in between. It does not count, and its number is used again.
+	// OutcomeWithdrawn: recorded, but nothing of its request ever left: its lane was
+	// held in between, its message was not wanted any more, or the process ended. It
+	// does not count, and its number is used again.
 	OutcomeWithdrawn
 )
 

@@ -39,7 +39,8 @@
 // each with a life of its own. A repeat with the same Idempotency-Key gets all ids of
 // the first answer, however the gateway is declared by then.
 //
-// No attempt at a message with an end begins from then on: it is expired, a dead letter, when
+// No attempt at a message with an end begins from then on, and none that has begun and
+// waits for a token or a connection is sent: it is expired, a dead letter, when
 // its next attempt would begin later, or when it would be the turn of an attempt.
 // Until then it is shown as what it is, such as queued behind a paused gateway, with
 // expires_at in the past, and counts for the backlog. expires_at is given by the clock
@@ -95,7 +96,8 @@
 // and a minute for all. After one that is not delivered, and after the minute, no other
 // is sent: unsent counts those, and is left out when there are none. outcome, cause,
 // status and hint_ms are those of an attempt; answer is the beginning of what was
-// answered, 1 KiB at most, secrets masked. When the server stops, a test is cut off.
+// answered, 1 KiB at most, secrets masked. When the server stops, a test is cut off, and
+// withdrawn when nothing of it has left.
 //
 // # Refusals
 //

@@ -22,13 +22,17 @@ func (s *Server) postEvent(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	messages, err := s.routed(events)
+	router := s.opts.Routes()
+	messages, err := routed(router, events)
 	if err != nil {
 		return err
 	}
 	records := &data.Save{Events: events, Messages: messages, Key: key}
 	if err := s.save(c, records); err != nil {
 		return err
+	}
+	if !records.Repeated {
+		router.Stored()
 	}
 	c.Status(fiber.StatusCreated)
 	if array {
@@ -42,11 +46,10 @@ func (s *Server) postEvent(c *fiber.Ctx) error {
 }
 
 // routed returns the messages that the routes make of the events.
-func (s *Server) routed(events []data.NewEvent) ([]data.NewMessage, error) {
-	route := s.opts.Routes()
+func routed(router Router, events []data.NewEvent) ([]data.NewMessage, error) {
 	var all []data.NewMessage
 	for i, event := range events {
-		made, err := route(event)
+		made, err := router.Route(event)
 		if err != nil {
 			return nil, err
 		}
@@ -60,6 +63,13 @@ func (s *Server) routed(events []data.NewEvent) ([]data.NewMessage, error) {
 	}
 	return all, nil
 }
+
+// noRoutes is a [Router] that makes nothing.
+type noRoutes struct{}
+
+func (noRoutes) Route(data.NewEvent) ([]data.NewMessage, error) { return nil, nil }
+
+func (noRoutes) Stored() {}
 
 // eventAnswer is an event as it is shown.
 type eventAnswer struct {

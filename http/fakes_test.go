@@ -59,8 +59,21 @@ func newStore() *store {
 }
 
 // routing is Options.Routes with one set of routes for ever.
-func routing(route func(data.NewEvent) ([]data.NewMessage, error)) func() func(data.NewEvent) ([]data.NewMessage, error) {
-	return func() func(data.NewEvent) ([]data.NewMessage, error) { return route }
+func routing(route func(data.NewEvent) ([]data.NewMessage, error)) func() Router {
+	return func() Router { return router{route: route} }
+}
+
+type router struct {
+	route  func(data.NewEvent) ([]data.NewMessage, error)
+	stored func()
+}
+
+func (r router) Route(e data.NewEvent) ([]data.NewMessage, error) { return r.route(e) }
+
+func (r router) Stored() {
+	if r.stored != nil {
+		r.stored()
+	}
 }
 
 func (s *store) Save(ctx context.Context, in *data.Save) error {

@@ -202,12 +202,12 @@ func TestNothingAliasesTheConnection(t *testing.T) {
 func TestOneRequestMeetsOneSetOfRoutes(t *testing.T) {
 	store, sets := newStore(), 0
 	server := newServer(t, store, func(o *Options) {
-		o.Routes = func() func(data.NewEvent) ([]data.NewMessage, error) {
+		o.Routes = func() Router {
 			sets++
 			text := fmt.Sprint(sets)
-			return func(data.NewEvent) ([]data.NewMessage, error) {
+			return router{route: func(data.NewEvent) ([]data.NewMessage, error) {
 				return []data.NewMessage{{Gateway: "gateway_1", Text: text}}, nil
-			}
+			}}
 		}
 	})
 	event := `{"event_type":"a","event_payload":"b"}`
@@ -222,5 +222,40 @@ func TestOneRequestMeetsOneSetOfRoutes(t *testing.T) {
 	}
 	if got := strings.Join(texts, " "); got != "1 1 1 2 2 2" {
 		t.Errorf("the routes that made the messages are %s, want 1 1 1 2 2 2", got)
+	}
+}
+
+// The routes hear once that what they made is on disk, and not of what is not, or was
+// before.
+func TestRoutesHearWhatIsStored(t *testing.T) {
+	store, stored := newStore(), 0
+	server := newServer(t, store, func(o *Options) {
+		o.Routes = func() Router {
+			return router{
+				route:  func(data.NewEvent) ([]data.NewMessage, error) { return nil, nil },
+				stored: func() { stored++ },
+			}
+		}
+	})
+	event := `{"event_type":"a","event_payload":"b"}`
+	for _, step := range []struct {
+		body, key    string
+		err          error
+		status, want int
+	}{
+		{"[" + event + "," + event + "]", "", nil, 201, 1},
+		{event, "k1", data.ErrStorage, 503, 1},
+		{event, "k1", nil, 201, 2},
+		{event, "k1", nil, 201, 2},
+		{`{"event_type":1}`, "", nil, 422, 2},
+	} {
+		store.err = step.err
+		var headers []string
+		if step.key != "" {
+			headers = []string{"Idempotency-Key: " + step.key}
+		}
+		if got := do(t, server, "POST", "/event", step.body, headers...); got.status != step.status || stored != step.want {
+			t.Errorf("%+v: answer %d, heard %d times", step, got.status, stored)
+		}
 	}
 }

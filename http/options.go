@@ -78,6 +78,16 @@ type Key struct {
 	Gateways []string
 }
 
+// Router makes messages of the events of one request.
+type Router interface {
+	// Route returns the messages that the routes make of an event, which fit their
+	// gateways, or [data.ErrTooLarge].
+	Route(data.NewEvent) ([]data.NewMessage, error)
+	// Stored is told when all of it is on disk. It is not told of a request that was
+	// stored before.
+	Stored()
+}
+
 // Options is what a [Server] is made of.
 type Options struct {
 	Saver     Saver
@@ -92,11 +102,9 @@ type Options struct {
 	// which it returns nil, else with fields cut off or as several, in order. With
 	// faults the message is refused. nil means that all messages fit.
 	Fit func(data.NewMessage) ([]data.NewMessage, []Fault)
-	// Routes returns the routes in force: a func that returns the messages that
-	// they make of an event, which fit, or [data.ErrTooLarge]. It is asked once for each
-	// request, so that all events of one meet the same routes. nil means that there
-	// are none.
-	Routes func() func(data.NewEvent) ([]data.NewMessage, error)
+	// Routes returns the routes in force. It is asked once for each request, so that
+	// all events of one meet the same routes. nil means that there are none.
+	Routes func() Router
 	// Accepting returns why nothing new is taken now, asked before a body is
 	// looked at; nil means always taken.
 	Accepting func() error
@@ -148,8 +156,7 @@ func (o Options) withDefaults() Options {
 	o.IdleTimeout = orDefault(o.IdleTimeout, defaultIdleTimeout)
 	o.SaveTimeout = orDefault(o.SaveTimeout, defaultSaveTimeout)
 	if o.Routes == nil {
-		none := func(data.NewEvent) ([]data.NewMessage, error) { return nil, nil }
-		o.Routes = func() func(data.NewEvent) ([]data.NewMessage, error) { return none }
+		o.Routes = func() Router { return noRoutes{} }
 	}
 	if o.Fit == nil {
 		o.Fit = func(data.NewMessage) ([]data.NewMessage, []Fault) { return nil, nil }

@@ -75,3 +75,30 @@ func TestMessageExpiresWhileItsAttemptIsRecorded(t *testing.T) {
 		}
 	})
 }
+
+// The message expires while its attempt waits for a token, say. That is not the fault of
+// the gateway, and no attempt.
+func TestMessageExpiresBeforeItsRequestLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		expired := 0
+		b.options.Expired = func(string) { expired++ }
+		b.options.Attempted = func(string, data.Result, data.State, time.Duration) { t.Error("an attempt is counted") }
+		b.answer = taking(5*time.Second, func(context.Context, data.Message, int) data.Result {
+			return data.Result{Outcome: data.OutcomeWithdrawn}
+		})
+		b.store.expires = b.after(3 * time.Second)
+		b.store.accept(1)
+		b.run()
+		defer b.stop()
+		time.Sleep(time.Minute)
+		b.wantRequests(1)
+		b.wantState(1, data.Expired)
+		if m := b.store.message(1); len(m.Attempts) != 0 || expired != 1 {
+			t.Errorf("it has %d attempts and is counted %d times; want none, once", len(m.Attempts), expired)
+		}
+		if n := b.options.Slots.inUse(); n != 0 {
+			t.Errorf("%d slots are taken by nobody", n)
+		}
+	})
+}

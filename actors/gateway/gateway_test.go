@@ -30,6 +30,7 @@ type sent struct {
 	id         data.ID
 	number     int
 	start, end time.Duration // since the bench was made
+	withdrawn  bool          // it never left
 }
 
 // bench is a lane with everything around it faked: the manager, which only
@@ -140,12 +141,15 @@ func (b *bench) deliver(ctx context.Context, m data.Message, number int) data.Re
 	b.requests = append(b.requests, r)
 	answer := b.answer
 	b.mu.Unlock()
+	var result data.Result
 	defer func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.requests[at].end = time.Since(b.start)
+		b.requests[at].withdrawn = result.Outcome == data.OutcomeWithdrawn
 	}()
-	return answer(ctx, m, number)
+	result = answer(ctx, m, number)
+	return result
 }
 
 // run starts the lane. It is stopped, with all the rest, when the test ends.
@@ -496,6 +500,75 @@ func TestLostReport(t *testing.T) {
 	})
 }
 
+// Of an attempt that was given up word may come when a later one is under way: that one
+// is still given up when its own time is over.
+func TestLateWordOfAnEarlierAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		const second = timeout + grace + interval
+		b.answer = func(ctx context.Context, m data.Message, number int) data.Result {
+			switch number {
+			case 1:
+				time.Sleep(second + 5*time.Second)
+			case 2:
+				time.Sleep(30 * time.Minute)
+			}
+			return delivering(ctx, m, number)
+		}
+		b.fault = func(m any) {
+			if is[Wake](m) {
+				panic("provoked")
+			}
+		}
+		id := b.store.accept(1)
+		b.run()
+		defer b.stop()
+		b.tell(Wake{Number: 1}) // so the first is adrift
+		time.Sleep(second)
+		b.wantSeen(id, 0, second)
+		b.tell(Wake{Number: 2}) // and the second
+		time.Sleep(timeout + grace - 1)
+		b.wantState(id, data.Sending)
+		if b.store.late != 1 {
+			t.Errorf("%d settles came too late; want that of the first attempt", b.store.late)
+		}
+		time.Sleep(time.Nanosecond)
+		b.wantState(id, data.Waiting)
+		for _, a := range b.store.message(id).Attempts {
+			if a.Outcome != data.OutcomeUnknown || a.Cause != data.CauseNoAnswerBy {
+				t.Errorf("attempt %d came to %s, %s; want unknown, abandoned", a.Number, a.Outcome, a.Cause)
+			}
+		}
+	})
+}
+
+// What has ended is recorded all the same when the lane fails while it does that.
+func TestSettlesOutliveAPanic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.answer = taking(3*time.Second, delivering)
+		failed := false
+		b.options.Record = func(begin *data.Begin, settles []*data.Settle, done func(error)) {
+			if len(settles) > 0 && !failed {
+				failed = true
+				panic("provoked")
+			}
+			b.record(begin, settles, done)
+		}
+		b.store.accept(3)
+		b.run()
+		defer b.stop()
+		time.Sleep(3*time.Second + backoff) // the next incarnation is made then
+		for id := data.ID(1); id <= 3; id++ {
+			b.wantState(id, data.Delivered)
+		}
+		if !failed {
+			t.Error("nothing has failed")
+		}
+		b.wantRequests(3)
+	})
+}
+
 // An attempt may have been settled without this lane knowing: what came of it is
 // in the store.
 func TestSettledByOthers(t *testing.T) {
@@ -713,6 +786,9 @@ func live(t *testing.T, r *rand.Rand) {
 			panic("provoked")
 		}
 		time.Sleep(within(timeout))
+		if chance(3) {
+			return data.Result{Outcome: data.OutcomeWithdrawn}
+		}
 		if chance(40) {
 			return delivering(ctx, m, number)
 		}
@@ -772,6 +848,9 @@ func live(t *testing.T, r *rand.Rand) {
 	defer b.mu.Unlock()
 	last := make(map[data.ID]sent)
 	for _, s := range b.requests {
+		if s.withdrawn {
+			continue
+		}
 		if before, ok := last[s.id]; ok {
 			if gap := s.start - before.end; before.end < 0 || gap < b.options.Definition.Policy.Interval {
 				t.Errorf("message %d: attempt %d left %v after the end of attempt %d", s.id, s.number, gap, before.number)

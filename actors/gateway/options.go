@@ -24,7 +24,8 @@ type Definition struct {
 	Rate        float64       // attempts that begin per second; 0 means no limit
 	HoldAfter   int           // attempts in a row without a connection until the lane only probes; 0 means never
 	// Deliver sends one message and says what came of it. It returns within
-	// Timeout, and soon after ctx ends.
+	// Timeout, and soon after ctx ends. An attempt of which nothing has left by then,
+	// or when the message expires, is withdrawn.
 	Deliver func(ctx context.Context, m data.Message, number int) data.Result
 	// Probe connects to the gateway without sending anything, which is no attempt,
 	// and says why it could not; CauseNone when it could. It returns within

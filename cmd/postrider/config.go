@@ -27,7 +27,15 @@ func readConfig(c *cobra.Command, filled bool) (*config.Config, error) {
 	if file == "" {
 		file = os.Getenv("POSTRIDER_CONFIG")
 	}
-	return config.Load(config.Options{File: file, Filled: filled, Environ: os.Environ(), Flags: c.Flags(), Preset: presets()})
+	return config.Load(config.Options{File: file, Filled: filled, Environ: os.Environ(), Flags: c.Flags(), Preset: presets(), Further: further})
+}
+
+// further says what else is wrong with a configuration that config.Load refuses. The
+// address at which this process would reach itself may be among the mistakes.
+func further(cfg *config.Config) config.Mistakes {
+	_, err := checkAll(cfg, "http://127.0.0.1:5000", nil, true)
+	mistakes, _ := errors.AsType[config.Mistakes](err)
+	return mistakes
 }
 
 // errInterrupted: the process was asked to end before it knew what to do.

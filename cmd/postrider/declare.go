@@ -21,14 +21,34 @@ func presets() func(name string, gateway map[string]any) (map[string]any, []stri
 			}
 			known[name] = p
 		}
-		var secrets []string
-		for _, s := range p.Settings {
-			if s.Secret {
-				secrets = append(secrets, s.Name)
+		return dialect.MergePreset(p.Tree, gateway), secretKeys(p, gateway), true
+	}
+}
+
+// secretKeys returns the keys of a gateway that its preset makes secrets: settings, and
+// a URL that stands in place of one which has a secret in it, for so will this one.
+// One that names such a setting has it there.
+func secretKeys(p dialect.Preset, gateway map[string]any) (keys []string) {
+	secret := map[string]bool{}
+	for _, s := range p.Settings {
+		if s.Secret {
+			secret[s.Name] = true
+			keys = append(keys, "settings."+s.Name)
+		}
+	}
+	namesSecret := func(url any) bool {
+		template, _ := url.(string)
+		for _, m := range namedSetting.FindAllStringSubmatch(template, -1) {
+			if secret[m[1]] {
+				return true
 			}
 		}
-		return dialect.MergePreset(p.Tree, gateway), secrets, true
+		return false
 	}
+	if own, given := gateway["url"]; given && namesSecret(p.Tree["url"]) && !namesSecret(own) {
+		keys = append(keys, "url")
+	}
+	return keys
 }
 
 // declare turns what is configured into the declaration of a dialect. base is the

@@ -51,7 +51,9 @@ func TestExampleOfTheDialects(t *testing.T) {
 	for name := range cfg.Gateways {
 		eventually(t, "a message for "+name+" is delivered", func() bool { return p.lane(t, name).Counts["delivered"] > 0 })
 	}
+	events := list(t, p.url+"/api/v1/events").Events // before their messages: both are stored at once
 	messages := list(t, p.url+"/api/v1/messages").Messages
+	checkRoutes(t, events, messages)
 	for _, m := range messages {
 		if m.Event == "" || len(m.Attempts) > 1 {
 			t.Errorf("message %+v; want one of an event that needs no second attempt", m)
@@ -59,6 +61,44 @@ func TestExampleOfTheDialects(t *testing.T) {
 	}
 	if a := ask(t, http.MethodGet, p.url+"/api/v1/gateways", ""); strings.Contains(a.body, "XXXXXXXX") || strings.Contains(a.body, "syt_token") || !strings.Contains(a.body, `"preset":"matrix"`) {
 		t.Errorf("the gateways are shown as %s", a.body)
+	}
+}
+
+// checkRoutes checks what the three routes of the example made of each event.
+func checkRoutes(t *testing.T, events []event, messages []message) {
+	t.Helper()
+	routes := map[string]struct {
+		gateways []string // sorted
+		text     func(event) string
+	}{
+		"user":  {[]string{"discord", "feishu", "slack"}, func(e event) string { return e.Payload + ": " + e.Type }},
+		"order": {[]string{"matrix", "shop", "telegram", "warehouse"}, func(e event) string { return e.Payload }},
+		"disk":  {[]string{"gotify", "ntfy", "pagerduty"}, func(e event) string { return "disk space: " + e.Payload }},
+	}
+	made := map[string][]message{} // by event
+	for _, m := range messages {
+		made[m.Event] = append(made[m.Event], m)
+	}
+	met := map[string]bool{}
+	for _, e := range events {
+		kind, _, _ := strings.Cut(e.Type, "_")
+		route := routes[kind]
+		met[kind] = true
+		var gateways []string
+		for _, m := range made[e.ID] {
+			gateways = append(gateways, m.Gateway)
+			if route.text != nil && m.Text != route.text(e) {
+				t.Errorf("of %+v the message for %s is %q, want %q", e, m.Gateway, m.Text, route.text(e))
+			}
+		}
+		if slices.Sort(gateways); !slices.Equal(gateways, route.gateways) {
+			t.Errorf("of %+v there are messages for %v, want %v", e, gateways, route.gateways)
+		}
+	}
+	for kind := range routes {
+		if !met[kind] {
+			t.Errorf("no event met the route of %s_*", kind)
+		}
 	}
 }
 

@@ -110,7 +110,9 @@ func (m *metrics) attempted(gateway string, r data.Result, _ data.State, took ti
 
 func (m *metrics) expired(gateway string) { m.expires.WithLabelValues(m.label(gateway)).Inc() }
 
-func (m *metrics) unfit(gateway string) { m.misfits.WithLabelValues(m.label(gateway)).Inc() }
+func (m *metrics) unfit(gateway string, messages int) {
+	m.misfits.WithLabelValues(m.label(gateway)).Add(float64(messages))
+}
 
 // label bounds the names that become label values.
 func (m *metrics) label(gateway string) string {

@@ -3,12 +3,14 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/postrider/postrider/config"
 	"github.com/postrider/postrider/http/dialect"
 )
 
@@ -73,5 +75,39 @@ func TestPresetsCommand(t *testing.T) {
 		if code, out, errs = call(args...); code != exitUsage || out != "" || errs == "" || strings.Contains(errs, "s3cret") {
 			t.Errorf("presets %v = %d %q, %q; want 2 and an error", args, code, out, errs)
 		}
+	}
+}
+
+// A URL that is laid over one with a secret in it is a secret too.
+func TestURLOverASecretOne(t *testing.T) {
+	cfg, err := read(t, `
+gateways:
+  hook: {preset: slack-webhook, url: "https://hooks.example/services/T0/canary"}
+  bot: {preset: telegram, url: "https://api.example/bot1:canary/sendMessage", settings: {token: {env: TOKEN}, chat_id: "1"}}
+  elsewhere: {preset: telegram, url: "https://proxy.example/bot{{settings.token}}/sendMessage", settings: {token: {env: TOKEN}, chat_id: "1"}}
+  plain: {preset: twilio, url: "https://twilio.example/plain", settings: {account_sid: AC1, auth_token: {env: TOKEN}, from: "+1"}}
+`, "TOKEN=canary-token")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, mistakes := newCatalog(cfg, "http://127.0.0.1:1", nil)
+	if len(mistakes) > 0 {
+		t.Fatal(mistakes)
+	}
+	for name, want := range map[string]string{
+		"hook": "https://hooks.example/***", "bot": "https://api.example/***",
+		"elsewhere": "https://proxy.example/bot{{settings.token}}/sendMessage", "plain": "https://twilio.example/plain",
+	} {
+		if g, _ := c.Gateway(name); g.URL != want {
+			t.Errorf("Gateway(%s) shows %s, want %s", name, g.URL, want)
+		}
+		r, err := c.declaration(name).Preview(dialect.Input{To: "+2", Text: "x", Attempt: 1})
+		if err != nil || strings.Contains(fmt.Sprintf("%+v", r), "canary") {
+			t.Errorf("%s is previewed as %+v, %v", name, r, err)
+		}
+	}
+	var printed strings.Builder
+	if err := config.Print(&printed, cfg); err != nil || strings.Contains(printed.String(), "canary") {
+		t.Errorf("Print shows %v\n%s", err, printed.String())
 	}
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/postrider/postrider/config"
 	"github.com/postrider/postrider/data"
+	httpapi "github.com/postrider/postrider/http"
 	"github.com/postrider/postrider/http/dialect"
 	"github.com/postrider/postrider/http/egress"
 )
@@ -388,8 +389,8 @@ func TestRoutesOfARequestStayTheSame(t *testing.T) {
 	f.Store(declare("left"))
 	route := f.route()
 	f.Store(declare("right"))
-	for want, route := range map[string]func(data.NewEvent) ([]data.NewMessage, error){"left": route, "right": f.route()} {
-		if made, err := route(data.NewEvent{}); err != nil || len(made) != 1 || made[0].Gateway != want {
+	for want, route := range map[string]httpapi.Router{"left": route, "right": f.route()} {
+		if made, err := route.Route(data.NewEvent{}); err != nil || len(made) != 1 || made[0].Gateway != want {
 			t.Errorf("route() = %+v, %v; want one message for %s", made, err, want)
 		}
 	}

@@ -110,13 +110,10 @@ func (r *route) make(e *data.NewEvent, p *payload) (m data.NewMessage, err error
 	return m, nil
 }
 
-// misfit is told of a message of a route that its gateway does not take.
-type misfit func(gateway string, faults []httpapi.Fault)
-
 // route returns the messages that an event becomes. One that does not fit its
 // gateway is left out and told: the event is good, and whoever sent it knows nothing
 // of routes. The error is data.ErrTooLarge.
-func (s *snapshot) route(e data.NewEvent, tell misfit) (made []data.NewMessage, err error) {
+func (s *snapshot) route(e data.NewEvent, tell func(gateway string, faults []httpapi.Fault)) (made []data.NewMessage, err error) {
 	p := payload{raw: e.Payload}
 	for i := range s.routes {
 		r := &s.routes[i]

@@ -171,7 +171,7 @@ func (p *process) start(o runOptions) (err error) {
 	p.declared.misfit = p.misfit
 	p.declared.Store(&snapshot{gateways: gateways, routes: routes})
 	// One more than for attempts: that of a test.
-	p.client = egress.New(egress.Options{Version: version, MaxConns: p.cfg.Delivery.MaxInFlight + 1})
+	p.client = egress.New(egress.Options{Version: version, MaxConns: p.cfg.Delivery.MaxInFlight + 1, Now: p.store.Now})
 	options := actors.Options{
 		Store:       p.store,
 		Define:      p.declared.define(p.client),
@@ -262,12 +262,12 @@ func (p *process) accepting() error {
 	return p.tree.Persister.Accepting()
 }
 
-// misfit notes that a route made a message which its gateway does not take. What
-// the message says stays out of the log.
-func (p *process) misfit(gateway string, faults []httpapi.Fault) {
-	p.metrics.unfit(gateway)
-	p.log.Warn("a route made a message that does not fit its gateway: it is left out",
-		"gateway", gateway, "field", faults[0].Pointer, "problem", faults[0].Code)
+// misfit notes that routes made messages which their gateway does not take. What
+// they say stays out of the log.
+func (p *process) misfit(m misfits) {
+	p.metrics.unfit(m.gateway, m.count)
+	p.log.Warn("a route made messages that do not fit their gateway: they are left out",
+		"gateway", m.gateway, "messages", m.count, "field", m.fault.Pointer, "problem", m.fault.Code)
 }
 
 // ready lists what keeps the process from being ready, in words for people.

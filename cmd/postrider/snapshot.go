@@ -22,7 +22,7 @@ type snapshot struct {
 // those who still work with it.
 type inForce struct {
 	atomic.Pointer[snapshot]
-	misfit misfit // set before there are requests
+	misfit func(misfits) // set before there are requests
 }
 
 // Gateway returns a declared gateway as it may be shown.
@@ -37,10 +37,7 @@ func (f *inForce) fit(m data.NewMessage) ([]data.NewMessage, []httpapi.Fault) {
 }
 
 // route returns the routes that count for one request, for httpapi.Options.
-func (f *inForce) route() func(data.NewEvent) ([]data.NewMessage, error) {
-	s := f.Load()
-	return func(e data.NewEvent) ([]data.NewMessage, error) { return s.route(e, f.misfit) }
-}
+func (f *inForce) route() httpapi.Router { return &routing{snapshot: f.Load(), tell: f.misfit} }
 
 // define returns how lanes serve a gateway, for actors.Options.
 func (f *inForce) define(client *egress.Client) func(name string) (gateway.Definition, bool) {

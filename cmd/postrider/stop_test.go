@@ -4,8 +4,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -143,6 +145,85 @@ func TestNoTimeToDrain(t *testing.T) {
 	p = start(t, cfg, nil)
 	if m := p.message(t, id); len(m.Attempts) == 0 || m.Attempts[0].Cause != "cut_off" {
 		t.Errorf("message = %+v, want an attempt that was cut off", m)
+	}
+}
+
+// lateToken is a gateway whose token comes when it is released.
+func lateToken(t *testing.T) (g *fakeGateway, declared config.Gateway, asked <-chan struct{}, release func()) {
+	t.Helper()
+	requests, released := make(chan struct{}, 10), make(chan struct{})
+	tokens := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests <- struct{}{}
+		select {
+		case <-released:
+		case <-r.Context().Done():
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"access_token": "t", "token_type": "Bearer"}`)
+	}))
+	t.Cleanup(tokens.Close)
+	t.Cleanup(tokens.CloseClientConnections)
+	g = newGateway(t, saying(http.StatusOK))
+	declared = at(g.url)
+	declared.Auth = &config.Auth{OAuth2: &config.OAuth2{
+		TokenURL: config.Plain(tokens.URL), ClientID: config.Plain("me"), ClientSecret: config.Plain("s"),
+	}}
+	once := 1
+	declared.MaxAttempts = &once
+	return g, declared, requests, sync.OnceFunc(func() { close(released) })
+}
+
+// An attempt that still waits for its token when the process has to end is none: the
+// next start makes it, though it is the only one.
+func TestEndWhileWaitingForAToken(t *testing.T) {
+	t.Parallel()
+	g, declared, asked, release := lateToken(t)
+	cfg := settings(t)
+	cfg.HTTP.Drain = 0
+	cfg.Gateways = map[string]config.Gateway{"late": declared}
+	p := start(t, cfg, nil)
+	id := post(t, p.url+"/send_message", messageFor("late", "x"))
+	receive(t, "a token is asked for", asked)
+	if err := p.stop(t); err != nil {
+		t.Errorf("run() = %v, want nil", err)
+	}
+	if n := len(g.seen()); n != 0 {
+		t.Errorf("%d requests came without a token", n)
+	}
+	release()
+	p = start(t, cfg, nil)
+	if m := p.await(t, id, "delivered"); len(m.Attempts) != 1 || m.Attempts[0].Number != 1 {
+		t.Errorf("message = %+v, want it delivered by attempt 1", m)
+	}
+	if seen := g.seen(); len(seen) != 1 || seen[0].attempt != "1" {
+		t.Errorf("the gateway got %+v, want attempt 1", seen)
+	}
+}
+
+// A message whose end comes while it waits for a token is not sent any more.
+func TestExpiresWhileWaitingForAToken(t *testing.T) {
+	t.Parallel()
+	g, declared, asked, release := lateToken(t)
+	cfg := settings(t)
+	cfg.Gateways = map[string]config.Gateway{"late": declared}
+	p := start(t, cfg, nil)
+	id := post(t, p.url+"/send_message", `{"gateway": "late", "message": "code 123", "expires_in": "1s"}`)
+	receive(t, "a token is asked for", asked)
+	eventually(t, "the end of the message has passed", func() bool {
+		var m struct {
+			ExpiresAt time.Time `json:"expires_at"`
+		}
+		get(t, p.url+"/api/v1/messages/"+id, &m)
+		return time.Since(m.ExpiresAt) > 100*time.Millisecond
+	})
+	release()
+	if m := p.await(t, id, "expired"); len(m.Attempts) != 0 {
+		t.Errorf("message = %+v, want no attempt", m)
+	}
+	post(t, p.url+"/send_message", `{"gateway": "late", "message": "wanted", "expires_in": "1h"}`)
+	eventually(t, "the next one is sent", func() bool { return len(g.seen()) > 0 })
+	if seen := g.seen(); len(seen) != 1 || !strings.Contains(seen[0].body, "wanted") {
+		t.Errorf("the gateway got %+v, want the second message alone", seen)
 	}
 }
 

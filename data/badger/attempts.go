@@ -124,7 +124,7 @@ func (t *transaction) claim(o *data.Begin, l *lane, c data.Claim) (overdue *mess
 		return nil, err
 	}
 	if err == nil {
-		o.Granted = append(o.Granted, grant(l, m, c, t.marker.time))
+		o.Granted = append(o.Granted, t.grant(l, m, c))
 		m.unload() // not kept while the attempt is under way
 	}
 	if m.State == data.Queued {
@@ -192,8 +192,13 @@ func (t *transaction) checkGone(l *lane, r data.Ref) error {
 	return nil
 }
 
-func grant(l *lane, m *message, c data.Claim, began data.StoreTime) data.Granted {
-	g := data.Granted{Message: m.Message, Number: c.Ref.Number, Began: began}
+// grant is the answer to a claim. Whoever sends the message goes by its end, so that
+// is the one which counts here.
+func (t *transaction) grant(l *lane, m *message, c data.Claim) data.Granted {
+	g := data.Granted{Message: m.Message, Number: c.Ref.Number, Began: t.marker.time}
+	if m.Expires != 0 {
+		g.Message.Expires = t.marker.time.Add(t.left(m))
+	}
 	g.Message.Gateway = l.gateway
 	g.Message.Attempts = slices.Clip(m.Attempts) // settling appends to it
 	return g

@@ -156,6 +156,31 @@ func TestExpiryAfterAReboot(t *testing.T) {
 	}
 }
 
+// TestGrantSaysWhichEndCounts has an attempt go by the wall clock where that counts.
+func TestGrantSaysWhichEndCounts(t *testing.T) {
+	k := newKept(t)
+	before := k.expiring("gateway_1", time.Hour)
+	k.close()
+	k.machine().reboot("boot-2")
+	k.machine().wall = k.machine().wall.Add(50 * time.Minute)
+	k.open()
+	after := k.expiring("gateway_1", time.Hour)
+	for _, g := range k.claim("gateway_1", k.ready("gateway_1", 0, 100)...).Granted {
+		want := map[data.ID]time.Duration{before: 10 * time.Minute, after: time.Hour}[g.Message.ID]
+		if left := g.Message.Expires.Sub(g.Began); left < want-time.Minute || left > want {
+			t.Errorf("message %s may be sent for %v; want %v", g.Message.ID, left, want)
+		}
+		if o := k.settle("gateway_1", g.Message.ID, 1, withdrawn); o.Next.State != data.Waiting {
+			t.Errorf("withdrawn it is %s", o.Next.State)
+		}
+	}
+	k.machine().pass(11 * time.Minute)
+	if got := k.expired("gateway_1"); len(got) != 1 || got[0].ID != before {
+		t.Errorf("overdue is %v; want the one of before", got)
+	}
+	k.verify()
+}
+
 func TestContentIsKept(t *testing.T) {
 	k := newKept(t)
 	var all []data.NewMessage

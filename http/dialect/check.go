@@ -151,10 +151,14 @@ func (l length) fault(pointer string) Fault {
 // so that the next one shows.
 func (d *Dialect) unfit(m Message, known []Fault) (faults []Fault) {
 	for range nameCount + len(d.params()) {
-		_, err := d.compose(&Input{
-			ID: data.FirstID(1), Gateway: "sample", Attempt: 1, To: m.To, Title: m.Title, Text: m.Text, Params: m.Params,
+		r, err := d.compose(&Input{
+			ID: data.FirstID(1), Gateway: "sample", Attempt: 1, Now: sampleTime(), To: m.To, Title: m.Title, Text: m.Text, Params: m.Params,
 		})
 		if err == nil {
+			if most := d.mostBody(); len(known)+len(faults) == 0 && len(r.Body) > most {
+				detail := fmt.Sprintf("This gateway takes a body of at most %d bytes, and the message makes a longer one.", most)
+				return []Fault{{Code: FaultTooLong, Detail: detail}}
+			}
 			return faults
 		}
 		value := nameMessage
@@ -179,6 +183,14 @@ func (d *Dialect) unfit(m Message, known []Fault) (faults []Fault) {
 		m = d.with(m, value, "x")
 	}
 	return faults
+}
+
+// mostBody is how many bytes a body may have.
+func (d *Dialect) mostBody() int {
+	if d.wants == nil || d.wants.body == 0 {
+		return maxOutput
+	}
+	return d.wants.body
 }
 
 // field returns a value that was submitted.

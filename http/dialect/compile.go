@@ -33,6 +33,7 @@ type wants struct {
 	params  []string // parameters, whose values follow those that have a name of their own
 	needs   []int    // values that no message may lack
 	lengths []length // of values
+	body    int      // bytes of the body at most; 0 for any number
 }
 
 // field is a header or a field of the query with its value's template.
@@ -72,8 +73,8 @@ func (c *compiler) dialect(declaration Declaration) *Dialect {
 		c.complain("auth.signature", "is used nowhere: there is no {{signature}} in query, headers or body")
 	}
 	w := wants{needs: c.needs(declaration.Needs), lengths: c.lengths(declaration.Length)}
-	w.params = c.params
-	if len(w.params)+len(w.needs)+len(w.lengths) > 0 {
+	w.params, w.body = c.params, c.mostBody
+	if len(w.params)+len(w.needs)+len(w.lengths)+w.body > 0 {
 		d.wants = &w
 	}
 	d.judging = c.judging(declaration)
@@ -116,6 +117,7 @@ type compiler struct {
 	used       uint32   // bits of values
 	params     []string
 	hidden     []string // what must not be shown of answers
+	mostBody   int      // bytes; 0 for any number
 }
 
 func newCompiler(d Declaration) *compiler {

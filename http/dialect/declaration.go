@@ -11,7 +11,7 @@ type Declaration struct {
 	Headers   map[string]string  // names are constant, values are templates
 	Auth      Auth
 	TLS       TLS      // beyond the usual
-	Secrets   []string // names of headers and Query fields whose constants are secrets, as the maps have them
+	Secrets   []string // names of headers and Query fields whose constants are secrets, as the maps have them; those that tell so are anyway
 	Body      Body     // none of its fields set means {"message": "{{message}}"}, and for GET no body
 	Needs     []string // the fields that no message may lack: message, to, title, params.NAME
 	Length    []Length // how long fields may be; a message is split after the other rules

@@ -10,11 +10,12 @@ import (
 )
 
 // Length bounds one field of the messages for a gateway. It is about the field
-// as it was submitted, not about what a template makes of it.
+// as it was submitted, not about what a template makes of it. The one exception is
+// body: all that is made of the message, in bytes, for gateways that count that.
 type Length struct {
-	Field string // message, to, title or params.NAME; "" means message
+	Field string // message, to, title, params.NAME or body; "" means message
 	Limit int    // in units
-	Unit  Unit   // "" means Characters
+	Unit  Unit   // "" means Characters, and Bytes of body
 	Over  Over   // what becomes of a longer one; "" means Reject
 }
 
@@ -61,6 +62,10 @@ func (c *compiler) lengths(declared []Length) []length {
 	var lengths []length
 	for i, l := range declared {
 		path := fmt.Sprintf("length[%d]", i)
+		if l.Field == fieldBody {
+			c.bodyLimit(path, l)
+			continue
+		}
 		compiled := length{limit: l.Limit, unit: l.Unit, over: l.Over}
 		compiled.value, _ = c.messageField(path+".field", cmp.Or(l.Field, names[nameMessage]))
 		c.unit(path, &compiled)
@@ -86,6 +91,26 @@ func (c *compiler) lengths(declared []Length) []length {
 		lengths = append(lengths, compiled)
 	}
 	return lengths
+}
+
+// fieldBody is what the rule about the whole body calls that.
+const fieldBody = "body"
+
+// bodyLimit takes the rule about the whole body, of which nothing can be cut off.
+func (c *compiler) bodyLimit(path string, l Length) {
+	if c.mostBody != 0 {
+		c.complain(path+".field", "is given twice")
+	}
+	if l.Unit != "" && l.Unit != Bytes {
+		c.complain(path+".unit", "must be bytes: those of the whole body are counted")
+	}
+	if l.Over != "" && l.Over != Reject {
+		c.complain(path+".over", "must be reject: a whole body can neither be cut nor split")
+	}
+	if l.Limit < 1 || l.Limit > maxLimit {
+		c.complain(path+".limit", "must be from %d to %d", 1, maxLimit)
+	}
+	c.mostBody = l.Limit
 }
 
 func (c *compiler) unit(path string, l *length) {

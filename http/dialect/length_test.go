@@ -12,6 +12,37 @@ import (
 	"github.com/postrider/postrider/http/dialect"
 )
 
+// The whole body counts, with what its encoding makes of the message.
+func TestBodyLimit(t *testing.T) {
+	body := dialect.Body{JSON: object{"at": "{{timestamp}}", "text": "{{message}}"}}
+	frame := len(`{"at": "1700000000", "text": ""}`)
+	d := compile(t, dialect.Declaration{URL: someURL, Body: body, Length: []dialect.Length{{Field: "body", Limit: frame + 5}}})
+	for text, want := range map[string]string{
+		"12345": "12345", "123456": " too_long", "äö": "äö", "äöü": " too_long", `"1"`: `"1"`, `"12"`: " too_long", "": "",
+	} {
+		if got := texts(d, text); len(got) != 1 || got[0] != want {
+			t.Errorf("Fit(%q) = %q; want %q", text, got, want)
+		}
+	}
+	// What is sent is as long as was foreseen, and what waits already goes out.
+	in := full("12345")
+	if r, err := d.Render(in); err != nil || len(r.Body) != frame+5 {
+		t.Errorf("Render() makes %d bytes, %v; want %d", len(r.Body), err, frame+5)
+	}
+	if _, err := d.Render(full("123456")); err != nil {
+		t.Errorf("Render() of a longer one = %v", err)
+	}
+	// A message that is too long is not told twice, and each part has a body of its own.
+	both := compile(t, dialect.Declaration{URL: someURL, Body: body, Length: []dialect.Length{{Limit: 3}, {Field: "body", Limit: frame}}})
+	if got := texts(both, "1234"); !slices.Equal(got, []string{"/message too_long"}) {
+		t.Errorf("Fit() = %q; want the field alone", got)
+	}
+	parts := compile(t, dialect.Declaration{URL: someURL, Body: body, Length: []dialect.Length{{Limit: 20, Over: dialect.Split}, {Field: "body", Limit: frame + 20}}})
+	if got := texts(parts, strings.Repeat("x", 28)); len(got) != 2 {
+		t.Errorf("Fit() = %q; want two parts", got)
+	}
+}
+
 const family = "👨‍👩‍👧‍👦" // one grapheme: 25 bytes, 7 characters, 11 UTF-16 units
 
 func limited(lengths ...dialect.Length) dialect.Declaration {
@@ -140,6 +171,8 @@ func TestLengthComplains(t *testing.T) {
 		"huge limit":     {[]dialect.Length{{Limit: 8<<20 + 1}}, []string{"length[0].limit"}},
 		"truncate to 2":  {[]dialect.Length{{Limit: 2, Over: dialect.Truncate}}, []string{"length[0].limit"}},
 		"split at 19":    {[]dialect.Length{{Limit: 19, Over: dialect.Split}}, []string{"length[0].limit"}},
+		"body":           {[]dialect.Length{{Field: "body", Unit: dialect.Characters, Over: dialect.Truncate}}, []string{"length[0].unit", "length[0].over", "length[0].limit"}},
+		"body twice":     {[]dialect.Length{{Field: "body", Limit: 1}, {Field: "body", Limit: 8<<20 + 1}}, []string{"length[1].field", "length[1].limit"}},
 		"split a title":  {[]dialect.Length{{Field: "title", Limit: 20, Over: dialect.Split}}, []string{"length[0].over"}},
 		"split twice":    {[]dialect.Length{{Limit: 20, Over: dialect.Split}, {Limit: 30, Unit: dialect.Bytes, Over: dialect.Split}}, []string{"length[1].over"}},
 		"two of a field": {[]dialect.Length{{Limit: 20}, {Limit: 30, Unit: dialect.Bytes}}, nil},

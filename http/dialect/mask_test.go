@@ -87,6 +87,13 @@ func TestKeptAnswer(t *testing.T) {
 		},
 		{
 			dialect.Declaration{
+				URL: someURL, KeepAnswer: true, Headers: map[string]string{"Authorization": "Bearer s3cret-token", "X-B": "plain"},
+				Query: map[string]string{"api_key": "k3y", "sign": "{{id}}", "mode": "fast"},
+			},
+			"Authorization: Bearer s3cret-token s3cret-token k3y plain fast", false, nil, "Authorization: *** *** *** plain fast",
+		},
+		{
+			dialect.Declaration{
 				URL: "{{settings.url}}?key=s3cret", KeepAnswer: true,
 				Settings: map[string]dialect.Setting{"url": {Value: "https://example.org/hooks/t0psecret", Secret: true}},
 			},

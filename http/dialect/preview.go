@@ -38,7 +38,7 @@ func (c *compiler) shown(secret string) string {
 
 // maskField masks the constants of something whose name tells of a secret.
 func (c *compiler) maskField(name string, parts []part) []part {
-	if !c.masked || !c.secrets[name] && !tellsSecret(name) {
+	if !c.masked || !c.isSecret(name) {
 		return parts
 	}
 	for i := range parts {
@@ -48,6 +48,10 @@ func (c *compiler) maskField(name string, parts []part) []part {
 	}
 	return parts
 }
+
+// isSecret reports whether the constants of a header or query field are secrets, for
+// all that is shown: requests and answers.
+func (c *compiler) isSecret(name string) bool { return c.secrets[name] || tellsSecret(name) }
 
 // tellsSecret reports whether a header or query field of this name carries a
 // secret, as far as one can tell.

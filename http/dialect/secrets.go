@@ -25,8 +25,9 @@ func (c *compiler) hideValue(secret string) {
 	}
 }
 
-// masker returns what hides the secrets of a declaration: those that it names, those
-// that were hidden while it was compiled, and those that stand in its URL.
+// masker returns what hides the secrets of a declaration: those that it names, the
+// constants of what its name tells to be one, those that were hidden while it was
+// compiled, and those that stand in its URL.
 func (c *compiler) masker(d Declaration) masker {
 	for _, s := range d.Settings {
 		if s.Secret {
@@ -34,9 +35,12 @@ func (c *compiler) masker(d Declaration) masker {
 			c.hideURL(s.Value, true)
 		}
 	}
-	for _, name := range d.Secrets {
-		c.hideTemplate(d.Headers[name])
-		c.hideTemplate(d.Query[name])
+	for _, fields := range []map[string]string{d.Headers, d.Query} {
+		for name, value := range fields {
+			if c.isSecret(name) {
+				c.hideTemplate(value)
+			}
+		}
 	}
 	c.hideURL(c.constantURL(d.URL), d.URLSecret)
 	return newMasker(c.hidden)

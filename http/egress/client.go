@@ -32,6 +32,9 @@ type Options struct {
 	// or 1024 where that has no bound.
 	MaxIdle int
 
+	// Now is the time that the ends of messages are in; nil means that none is looked at.
+	Now func() data.StoreTime
+
 	// Control is asked before each connection is made, with the address that the
 	// name came to. An error that is [ErrForbidden] keeps it from being made.
 	// nil allows all.
@@ -45,6 +48,7 @@ type Client struct {
 	exchanges sync.Pool
 	agent     string
 	bodyWait  time.Duration
+	now       func() data.StoreTime
 
 	sources    *recent[sourceKey, *source]  // of access tokens
 	identities *recent[[32]byte, *identity] // by the sums of what was declared
@@ -68,12 +72,16 @@ func New(o Options) *Client {
 	if o.BodyWait == 0 {
 		o.BodyWait = time.Second
 	}
+	if o.Now == nil {
+		o.Now = func() data.StoreTime { return 0 }
+	}
 	c := &Client{
 		dialer:    newDialer(o),
 		idle:      newPool(o.MaxIdle, o.MaxConns, idleTimeout),
 		exchanges: sync.Pool{New: func() any { return newExchange() }},
 		agent:     "postrider/" + o.Version,
 		bodyWait:  o.BodyWait,
+		now:       o.Now,
 
 		sources:    newRecent[sourceKey, *source](maxSources),
 		identities: newRecent[[32]byte, *identity](maxIdentities),
@@ -93,49 +101,58 @@ func (c *Client) Close() {
 // the answer judged. Where the request carries an access token, that is fetched
 // before, if there is none: then this is a request too, to another address. It
 // returns within timeout. When ctx ends first nobody knows what the gateway has,
-// and the outcome says so.
+// and the outcome says so. Where nothing of the request had left by then, or by the
+// time that the message is not wanted any more, it is not sent, and the attempt is
+// withdrawn.
 func (c *Client) Deliver(ctx context.Context, d *dialect.Dialect, m data.Message, number int, timeout time.Duration) data.Result {
-	return c.Try(ctx, d, dialect.Input{
+	return c.try(ctx, d, dialect.Input{
 		ID: m.ID, Gateway: m.Gateway, To: m.To, Title: m.Title, Text: m.Text, Params: m.Params,
 		AcceptedAt: m.AcceptedAt, Attempt: number, Now: time.Now(),
-	}, timeout)
+	}, terms{deadline: time.Now().Add(timeout), expires: m.Expires})
 }
 
 // Try is [Client.Deliver] for what no message says.
 func (c *Client) Try(ctx context.Context, d *dialect.Dialect, in dialect.Input, timeout time.Duration) data.Result {
+	return c.try(ctx, d, in, terms{deadline: time.Now().Add(timeout)})
+}
+
+func (c *Client) try(ctx context.Context, d *dialect.Dialect, in dialect.Input, t terms) data.Result {
 	r, err := d.Render(in)
 	if err != nil {
 		// The same message never renders to anything else.
 		return data.Result{Outcome: data.OutcomePermanent, Cause: data.CauseRendering}
 	}
-	answer, cause := c.send(ctx, d, r, time.Now().Add(timeout))
-	switch cause {
-	case data.CauseNone:
+	t.judge, t.as = d, d.Identity()
+	answer, cause, left := c.send(ctx, d, r, t)
+	switch {
+	case cause == data.CauseNone:
 		return judged(ctx, d, answer)
-	case data.CauseRendering:
+	case cause == data.CauseRendering:
 		return data.Result{Outcome: data.OutcomePermanent, Cause: cause}
-	case data.CauseCutOff:
+	case cause == data.CauseCutOff && !left:
+		return data.Result{Outcome: data.OutcomeWithdrawn}
+	case cause == data.CauseCutOff:
 		return data.Result{Outcome: data.OutcomeUnknown, Cause: cause}
 	}
 	return data.Result{Outcome: data.OutcomeTemporary, Cause: cause}
 }
 
-// send sends a request of a dialect, with an access token where it carries one.
-func (c *Client) send(ctx context.Context, d *dialect.Dialect, r dialect.Request, deadline time.Time) (dialect.Answer, data.Cause) {
-	t := terms{deadline: deadline, judge: d, as: d.Identity()}
+// send sends a request of a dialect, with an access token where it carries one. It
+// answers as do does.
+func (c *Client) send(ctx context.Context, d *dialect.Dialect, r dialect.Request, t terms) (a dialect.Answer, cause data.Cause, left bool) {
 	s := c.source(d)
 	if s == nil {
 		return c.do(ctx, r, t)
 	}
-	token, cause := s.get(ctx, c.life, deadline)
+	token, cause := s.get(ctx, c.life, t.deadline)
 	if cause != data.CauseNone {
-		return dialect.Answer{}, cause
+		return dialect.Answer{}, cause, false
 	}
 	r.Header = append(r.Header, dialect.Token{Value: token}.Bearer())
-	a, cause := c.do(ctx, r, t)
+	a, cause, left = c.do(ctx, r, t)
 	a.Secrets = []string{token}
 	s.heard(token, a.Status)
-	return a, cause
+	return a, cause, left
 }
 
 // judged has an answer judged. When its body counts and ctx ended while it came in,
@@ -151,6 +168,7 @@ func judged(ctx context.Context, d *dialect.Dialect, a dialect.Answer) data.Resu
 // terms are what is agreed on about one request.
 type terms struct {
 	deadline time.Time
+	expires  data.StoreTime    // it does not leave from then on; 0 for one that may always
 	judge    judge             // nil for one that needs no bodies
 	as       *dialect.Identity // how its connection is secured beyond the usual; nil for no such thing
 }
@@ -165,26 +183,34 @@ type judge interface {
 // [data.CauseNone] when there is an answer, whatever its status, and
 // [data.CauseCutOff] when ctx ended before there was one.
 func (c *Client) Do(ctx context.Context, r dialect.Request, timeout time.Duration) (dialect.Answer, data.Cause) {
-	return c.do(ctx, r, terms{deadline: time.Now().Add(timeout)})
+	a, cause, _ := c.do(ctx, r, terms{deadline: time.Now().Add(timeout)})
+	return a, cause
 }
 
-func (c *Client) do(ctx context.Context, r dialect.Request, t terms) (dialect.Answer, data.Cause) {
+// do is [Client.Do] on terms. It says whether anything of the request may have left:
+// that was too late is [data.CauseCutOff], with nothing that has.
+func (c *Client) do(ctx context.Context, r dialect.Request, t terms) (a dialect.Answer, cause data.Cause, left bool) {
 	x := c.exchanges.Get().(*exchange)
 	defer func() { x.release(); c.exchanges.Put(x) }()
 	to, err := x.compose(r, c.agent)
 	if err != nil {
-		return dialect.Answer{}, data.CauseRendering
+		return dialect.Answer{}, data.CauseRendering, false
 	}
 	to.as = c.identity(t.as)
 	conn, err := c.connect(ctx, to, t.deadline)
 	if err != nil {
-		return dialect.Answer{}, unconnected(ctx, err)
+		return dialect.Answer{}, unconnected(ctx, err), false
+	}
+	// The last look: getting here may have taken all the time of the attempt.
+	if t.expires != 0 && c.now() >= t.expires || ctx.Err() != nil {
+		c.idle.put(conn)
+		return dialect.Answer{}, data.CauseCutOff, false
 	}
 	// Only closing ends what is under way for good: a deadline could be set anew
 	// at the same moment.
 	stop := context.AfterFunc(ctx, conn.close)
 	x.begin(conn, r.Body, t.deadline)
-	a, err := x.answer(t, c.bodyWait)
+	a, err = x.answer(t, c.bodyWait)
 	good := x.end()
 	if stop() && good {
 		c.idle.put(conn)
@@ -193,9 +219,9 @@ func (c *Client) do(ctx context.Context, r dialect.Request, t terms) (dialect.An
 		x.wait()
 	}
 	if err != nil {
-		return dialect.Answer{}, unanswered(ctx, t.deadline, err)
+		return dialect.Answer{}, unanswered(ctx, t.deadline, err), true
 	}
-	return a, data.CauseNone
+	return a, data.CauseNone, true
 }
 
 // Probe finds out whether the gateway of d can be reached: it connects, and

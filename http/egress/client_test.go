@@ -298,8 +298,8 @@ func TestDeliverCutOff(t *testing.T) {
 		t.Errorf("Deliver() = %+v; want %+v", got, want)
 	}
 	g.awaitClosed(t)
-	if got := deliver(ctx, t, c, dialect.Declaration{URL: g.url}, "test", long); got != want {
-		t.Errorf("Deliver() after the end = %+v; want %+v", got, want)
+	if got := deliver(ctx, t, c, dialect.Declaration{URL: g.url}, "test", long); got != withdrawn {
+		t.Errorf("Deliver() after the end = %+v; want %+v", got, withdrawn)
 	}
 	if n := g.conns.Load(); n != 1 {
 		t.Errorf("%d connections were made; want 1", n)

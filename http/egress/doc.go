@@ -4,7 +4,8 @@
 // One [Client] serves all gateways. It trusts nothing that comes back: the time
 // of an attempt is limited from the dialling to the last byte, heads and bodies
 // are read up to a bound, redirects are answers like any other. One call sends
-// at most one request. A body that a rule needs may take all the time that is left,
+// at most one request, and none once its message has expired or its context has ended:
+// that is looked at right before the first byte. A body that a rule needs may take all the time that is left,
 // any other a moment. What it reports of a failure is a word of a closed list,
 // never a text that may quote a URL, a header or an answer.
 //

@@ -146,6 +146,9 @@ func delivered(status int) data.Result {
 	return data.Result{Outcome: data.OutcomeDelivered, Status: status}
 }
 
+// withdrawn is an attempt of which nothing has left.
+var withdrawn = data.Result{Outcome: data.OutcomeWithdrawn}
+
 func temporary(cause data.Cause, status int) data.Result {
 	return data.Result{Outcome: data.OutcomeTemporary, Cause: cause, Status: status}
 }

@@ -50,7 +50,7 @@ func (c *Client) source(d *dialect.Dialect) *source {
 	return c.sources.get(key, func() *source {
 		return &source{fetch: func(ctx context.Context) (dialect.Token, time.Duration, bool) {
 			deadline, _ := ctx.Deadline()
-			a, cause := c.do(ctx, g.Request(), terms{deadline: deadline, judge: everyBody{}, as: as})
+			a, cause, _ := c.do(ctx, g.Request(), terms{deadline: deadline, judge: everyBody{}, as: as})
 			if cause != data.CauseNone {
 				return dialect.Token{}, 0, false
 			}

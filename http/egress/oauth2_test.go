@@ -259,9 +259,8 @@ func TestDeliverCutOffWaitingForToken(t *testing.T) {
 	release := make(chan struct{})
 	p.answer = func(http.ResponseWriter, int) bool { cancel(); <-release; return false }
 	c := newClient(t, egress.Options{})
-	want := data.Result{Outcome: data.OutcomeUnknown, Cause: data.CauseCutOff}
-	if got := deliver(ctx, t, c, p.declaration(), "test", long); got != want {
-		t.Errorf("Deliver() = %+v; want %+v", got, want)
+	if got := deliver(ctx, t, c, p.declaration(), "test", long); got != withdrawn {
+		t.Errorf("Deliver() = %+v; want %+v", got, withdrawn)
 	}
 	close(release)
 	if got := deliver(t.Context(), t, c, p.declaration(), "test", long); got.Outcome != data.OutcomeDelivered || p.fetches.Load() != 1 {

@@ -192,9 +192,10 @@ func TestDeliverCutOffAnywhere(t *testing.T) {
 	stops := map[string]struct {
 		scheme string
 		size   int
+		want   data.Result
 	}{
-		"in the handshake": {"https:", 1},
-		"while it is sent": {"http:", 8<<20 - 1000},
+		"in the handshake": {"https:", 1, withdrawn},
+		"while it is sent": {"http:", 8<<20 - 1000, data.Result{Outcome: data.OutcomeUnknown, Cause: data.CauseCutOff}},
 	}
 	for name, tt := range stops {
 		t.Run(name, func(t *testing.T) {
@@ -207,10 +208,9 @@ func TestDeliverCutOffAnywhere(t *testing.T) {
 				<-release
 			})
 			defer close(release)
-			want := data.Result{Outcome: data.OutcomeUnknown, Cause: data.CauseCutOff}
 			decl := dialect.Declaration{URL: strings.Replace(g.url, "http:", tt.scheme, 1)}
-			if got := deliver(ctx, t, newClient(t, egress.Options{}), decl, strings.Repeat("x", tt.size), long); got != want {
-				t.Errorf("Deliver() = %+v; want %+v", got, want)
+			if got := deliver(ctx, t, newClient(t, egress.Options{}), decl, strings.Repeat("x", tt.size), long); got != tt.want {
+				t.Errorf("Deliver() = %+v; want %+v", got, tt.want)
 			}
 		})
 	}
