@@ -116,6 +116,7 @@
 //	     declaration of the gateway cannot be used
 //	413  the body is larger than allowed
 //	415  the body is compressed
+//	421  the request names a host that is none of ours
 //	422  well-formed JSON that is not what the route takes; unknown gateway; key used for another request
 //	429  the backlog of a gateway is full, a test is under way, or too many wrong keys came
 //	     from there; Retry-After
@@ -155,6 +156,11 @@
 // to find out.
 //
 // # Access
+//
+// A request has to name a host that is ours: loopback, the address that it came in at,
+// or one of [Options].Hosts; /healthz and /readyz are answered under any name. Else a
+// page under a name of its own, which its owner lets lead here, would be no other
+// origin to the browser.
 //
 // With keys every request needs "Authorization: Bearer <key>", but for /healthz,
 // /readyz, /login, /logout and the demonstration gateways. What a browser sends from

@@ -314,6 +314,7 @@ func newServer(tb testing.TB, s *store, change ...func(*Options)) *Server {
 	tb.Helper()
 	o := Options{
 		Saver: s, Canceller: s, Resender: s, Pauser: s, Reader: s, Gateways: s, Trier: s,
+		Hosts:  []string{"example.com", "post.example.com", "h", "evil"},
 		Logger: slog.New(slog.DiscardHandler),
 		Now:    func() time.Time { return noon },
 	}

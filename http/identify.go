@@ -11,20 +11,23 @@ import (
 // admission is who is let in, and under which names the server may be called. It
 // is not changed any more, and replaced as a whole by [Server.Admit].
 type admission struct {
-	keys keyring
+	keys  keyring
+	hosts hostNames
 }
 
-// Admit replaces the keys that let clients in. A session ends with its key. An
-// error changes nothing.
-func (s *Server) Admit(keys []Key) error {
+// Admit replaces the keys that let clients in, and the names by which they may call
+// the server. A session ends with its key. An error changes nothing.
+func (s *Server) Admit(keys []Key, hosts []string) error {
 	if err := validateKeys(keys); err != nil {
 		return err
 	}
-	s.admission.Store(newAdmission(keys))
+	s.admission.Store(newAdmission(keys, hosts))
 	return nil
 }
 
-func newAdmission(keys []Key) *admission { return &admission{keys: newKeyring(keys)} }
+func newAdmission(keys []Key, hosts []string) *admission {
+	return &admission{keys: newKeyring(keys), hosts: newHostNames(hosts)}
+}
 
 // identify finds out who sent the request, and has [callerOf] say so from then on.
 // It is nil for somebody without a key; the error says that there are credentials

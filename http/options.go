@@ -100,7 +100,10 @@ type Options struct {
 	// Metrics answers GET /metrics; nil means that there is no such path.
 	Metrics http.Handler
 
-	Keys      []Key       // who is let in; empty means everybody
+	Keys []Key // who is let in; empty means everybody
+	// Hosts are names and addresses by which clients call the server, beside loopback
+	// and the address that they are connected to.
+	Hosts     []string
 	TLS       *tls.Config // how connections are secured; nil means that they are not
 	Demo      bool        // answer POST /gateway_1 and /gateway_2
 	AccessLog bool        // one log line per request

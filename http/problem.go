@@ -25,6 +25,7 @@ var (
 	errUnauthorized = errors.New("no valid key")
 	errForbidden    = errors.New("the key lacks a scope")
 	errLockedOut    = errors.New("too many wrong keys")
+	errWrongHost    = errors.New("request to another host")
 	errCrossOrigin  = errors.New("request of another origin")
 	errNotReady     = errors.New("not ready")
 	errUnread       = errors.New("too much is read at once")
@@ -122,6 +123,9 @@ func lookUp(err error) problem {
 	case errors.Is(err, errCrossOrigin):
 		return row(403, "cross-origin", "Cross-origin request",
 			"Requests that a browser sends from another origin are refused.")
+	case errors.Is(err, errWrongHost):
+		return row(421, "wrong-host", "Wrong host",
+			"The request names a host that this server is not known as; add the name to http.hosts in its configuration.")
 	case errors.Is(err, data.ErrNotFound):
 		return row(404, "not-found", "Not found",
 			"There is nothing of this id or name, or it is not kept any more.")

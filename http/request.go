@@ -96,6 +96,9 @@ func (s *Server) next(c *fiber.Ctx) (err error) {
 			err = errPanic
 		}
 	}()
+	if err := s.checkHost(c.Context(), c.Path()); err != nil {
+		return err
+	}
 	if crossOrigin(&c.Request().Header) {
 		return errCrossOrigin
 	}

@@ -47,7 +47,7 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{opts: o.withDefaults(), lists: newListTurns(), saves: newSaveTurns(), tests: newTestTurns(), names: newRequestNames()}
 	s.failures, s.sessions = newFailures(), newSessions()
-	s.admission.Store(newAdmission(o.Keys))
+	s.admission.Store(newAdmission(o.Keys, o.Hosts))
 	s.patience.limit = s.opts.SaveTimeout
 	s.unwritten.most = maxUnwritten
 	s.life, s.end = context.WithCancel(context.Background())

@@ -235,13 +235,13 @@ func TestEndOfSessions(t *testing.T) {
 
 	// It ends with its key, and does with another key of the same name.
 	_, cookie = logIn(t, server, withKey(opsSecret))
-	if err := server.Admit(twoKeys()[1:]); err != nil {
+	if err := server.Admit(twoKeys()[1:], []string{"example.com"}); err != nil {
 		t.Fatal(err)
 	}
 	if got := statusWith(t, server, cookie); got != 401 {
 		t.Errorf("a session whose key was taken away = %d, want 401", got)
 	}
-	if err := server.Admit([]Key{{Name: "ops", Secret: opsSecret, Scopes: []Scope{ScopeEventWrite}}}); err != nil {
+	if err := server.Admit([]Key{{Name: "ops", Secret: opsSecret, Scopes: []Scope{ScopeEventWrite}}}, []string{"example.com"}); err != nil {
 		t.Fatal(err)
 	}
 	if got := statusWith(t, server, cookie); got != 403 {
