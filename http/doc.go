@@ -24,6 +24,8 @@
 //	GET  /login                          200 a page to log in at; next is where to go then
 //	POST /login                          303 with a cookie, for a form of key and next; 401 or 429 the page
 //	POST /logout                         303 to /login, the session is over
+//	GET  /debug/pprof/                   200 the names of profiles; only from a loopback address
+//	GET  /debug/pprof/{profile}          200 the profile; seconds of profile and trace, debug=1 of the others
 //	GET  /healthz                        200 while the process answers
 //	GET  /readyz                         200, or 503 with reasons; draining is one
 //	GET  /metrics                        200 what [Options].Metrics writes
@@ -108,7 +110,8 @@
 //
 //	400  malformed JSON, malformed request, bad parameter or cursor, bad Idempotency-Key
 //	401  no key, or not one of ours
-//	403  a browser sent it from another site
+//	403  a browser sent it from another site; the key lacks the scope, or may not send to the
+//	     gateway; a profile is asked for from elsewhere
 //	404  no such path, event, message or gateway
 //	405  the path does not know the method; Allow says which it knows
 //	408  the request did not come in time

@@ -98,7 +98,7 @@ func TestReloadOfKeysAndHosts(t *testing.T) {
 		name                string
 		keys                []config.Key
 		hosts               []string
-		old, next, session_ int
+		old, next, seen     int
 		host                int
 	}{
 		{"both keys", keys(t, oldKey, newKeyOfTests), nil, 200, 200, 200, 421},
@@ -107,8 +107,8 @@ func TestReloadOfKeysAndHosts(t *testing.T) {
 		{"no keys", nil, nil, 200, 200, 200, 421},
 	} {
 		p.apply(t, withHTTP(cfg, func(h *config.HTTP) { h.Keys, h.Hosts = step.keys, step.hosts }))
-		if old, next, s, host := p.statusWith(t, oldKey), p.statusWith(t, newKeyOfTests), session(), called("post.example.com"); old != step.old || next != step.next || s != step.session_ || host != step.host {
-			t.Errorf("%s: old key %d, new key %d, session %d, under the name %d; want %d, %d, %d, %d", step.name, old, next, s, host, step.old, step.next, step.session_, step.host)
+		if old, next, s, host := p.statusWith(t, oldKey), p.statusWith(t, newKeyOfTests), session(), called("post.example.com"); old != step.old || next != step.next || s != step.seen || host != step.host {
+			t.Errorf("%s: old key %d, new key %d, session %d, under the name %d; want %d, %d, %d, %d", step.name, old, next, s, host, step.old, step.next, step.seen, step.host)
 		}
 	}
 	if lines := p.log.lines(needsRestart); len(lines) > 0 {
