@@ -95,11 +95,11 @@ func TestReloadOfKeysAndHosts(t *testing.T) {
 		t.Fatalf("with a session = %d, want 200", got)
 	}
 	for _, step := range []struct {
-		name                string
-		keys                []config.Key
-		hosts               []string
-		old, next, seen     int
-		host                int
+		name            string
+		keys            []config.Key
+		hosts           []string
+		old, next, seen int
+		host            int
 	}{
 		{"both keys", keys(t, oldKey, newKeyOfTests), nil, 200, 200, 200, 421},
 		{"a name", keys(t, oldKey, newKeyOfTests), []string{"post.example.com"}, 200, 200, 200, 401},
