@@ -24,6 +24,10 @@ var (
 	errEncoded      = errors.New("body is compressed")
 	errUnauthorized = errors.New("no valid key")
 	errForbidden    = errors.New("the key lacks a scope")
+	errLockedOut    = errors.New("too many wrong keys")
+	errNotHere      = errors.New("only for this machine")
+	errProfiling    = errors.New("a profile is recorded")
+	errWrongHost    = errors.New("request to another host")
 	errCrossOrigin  = errors.New("request of another origin")
 	errNotReady     = errors.New("not ready")
 	errUnread       = errors.New("too much is read at once")
@@ -62,6 +66,7 @@ type rejection struct {
 	total    int      // 0 means that findings are all
 	reasons  []string // of errNotReady
 	resentAs data.ID  // of data.ErrResent
+	retry    int      // seconds, of errLockedOut
 }
 
 func (r *rejection) Error() string { return r.kind.Error() }
@@ -77,6 +82,9 @@ func problemOf(err error) problem {
 	p.Type = problemTypes + p.Type
 	if r, ok := errors.AsType[*rejection](err); ok {
 		p.Errors, p.Total, p.Reasons = r.findings, r.total, r.reasons
+		if r.retry > 0 {
+			p.retry = r.retry
+		}
 		if r.resentAs != 0 {
 			p.ResentAs = r.resentAs.String()
 		}
@@ -117,6 +125,12 @@ func lookUp(err error) problem {
 	case errors.Is(err, errCrossOrigin):
 		return row(403, "cross-origin", "Cross-origin request",
 			"Requests that a browser sends from another origin are refused.")
+	case errors.Is(err, errNotHere):
+		return row(403, "local-only", "Only from this machine",
+			"This is answered only over a loopback address of the machine that the server runs on.")
+	case errors.Is(err, errWrongHost):
+		return row(421, "wrong-host", "Wrong host",
+			"The request names a host that this server is not known as; add the name to http.hosts in its configuration.")
 	case errors.Is(err, data.ErrNotFound):
 		return row(404, "not-found", "Not found",
 			"There is nothing of this id or name, or it is not kept any more.")
@@ -141,6 +155,10 @@ func lookUp(err error) problem {
 	case errors.Is(err, errTooManyMade):
 		return row(422, "too-many-messages", "Too many messages",
 			"Routes make more than "+strconv.Itoa(data.MaxRouted)+" messages of this request; send fewer events at once.")
+
+	case errors.Is(err, errLockedOut):
+		return row(429, "too-many-failures", "Too many wrong keys",
+			"Too many wrong keys came from this address; no other is looked at now. Try again later.")
 
 	// The state of a message.
 	case errors.Is(err, data.ErrSending):
@@ -168,6 +186,9 @@ func lookUp(err error) problem {
 	case errors.Is(err, errTesting):
 		return row(429, "test-under-way", "Test under way",
 			"One gateway is tested at a time, and that is going on; nothing was sent. Try again later.", 5)
+	case errors.Is(err, errProfiling):
+		return row(429, "profile-under-way", "Profile under way",
+			"A profile or a trace is being recorded; one is at a time. Try again later.", 5)
 	case errors.Is(err, data.ErrBacklog):
 		return row(429, "backlog-full", "Backlog full",
 			"A gateway that the request is for, by itself or by a route, has as many unfinished messages as its max_queue allows; nothing was stored. Try again later.", 30)
@@ -224,6 +245,11 @@ func (p problem) write(rc *fasthttp.RequestCtx) {
 	rc.SetStatusCode(p.Status)
 	h := &rc.Response.Header
 	h.SetContentType("application/problem+json")
+	p.writeHeaders(h)
+}
+
+// writeHeaders sets what goes with the status, also when something else is the body.
+func (p problem) writeHeaders(h *fasthttp.ResponseHeader) {
 	if p.retry > 0 {
 		h.Set("Retry-After", strconv.Itoa(p.retry))
 	}

@@ -58,19 +58,22 @@ func (c *caller) mayWriteTo(gateway string) bool {
 // callerKey is where a request keeps who sent it.
 const callerKey = "postrider-caller"
 
-// callerOf returns who sent the request, nil for somebody without a key of ours.
+// callerOf returns who sent the request, nil for somebody without a key of ours and
+// on routes that need nothing, unless they have called [Server.identify].
 func callerOf(c *fiber.Ctx) *caller {
 	found, _ := c.Context().UserValue(callerKey).(*caller)
 	return found
 }
 
 // allowed is a handler that is only reached by those who may.
-func allowed(needs Scope, handle fiber.Handler) fiber.Handler {
+func (s *Server) allowed(needs Scope, handle fiber.Handler) fiber.Handler {
 	if needs == needsNothing {
 		return handle
 	}
 	return func(c *fiber.Ctx) error {
-		switch who := callerOf(c); {
+		switch who, err := s.identify(c); {
+		case err != nil:
+			return err
 		case who == nil:
 			return errUnauthorized
 		case !who.may(needs):
