@@ -218,7 +218,7 @@ routes: [{match: {event_type: "*"}, gateway: nobody, message: x}, {match: {event
 		"http.port: expected 0 to 65535, where 0 takes any free port",
 		"log: expected keys with their values",
 		"propagator: expected keys with their values, not an empty value",
-		"routes[0].gateway: expected the name of a gateway declared under gateways",
+		"routes[0].gateway: expected the name of a gateway declared under gateways, or made over the API",
 		`routes[1].match.event_type: expected text (a number in quotes, empty as "")`,
 		"storage.min_free: expected at least 16 times storage.memtable, which is what the store may still have to write",
 		`storage.retention.dead: expected a duration such as "60s", "5m" or "24h"`,
@@ -241,7 +241,7 @@ func TestMistakesOfTheEnvironment(t *testing.T) {
 		{`POSTRIDER_GATEWAYS={"a":{"permanent":{"status":[400.5]}}}`, "gateways.a.permanent.status[0]: expected an HTTP status such as 404, or a range such as \"500-599\""},
 		{"POSTRIDER_DELIVERY__RATE=NaN", "delivery.rate: expected a number"},
 		{"POSTRIDER_DELIVERY__RATE=1e999", "delivery.rate: expected a number"},
-		{"POSTRIDER_GATEWAYS=" + strings.Repeat("[", 100), "gateways: expected one JSON value"},
+		{"POSTRIDER_GATEWAYS=" + strings.Repeat("[", 100), "gateways: the values are nested too deeply"},
 		{`POSTRIDER_HTTP__KEYS=["0123456789abcdef"]`, "http.keys[0]: expected {name: ops, env: NAME}"},
 		{"POSTRIDER_PROPAGATOR__KEY={env", "propagator.key:"},
 	}
