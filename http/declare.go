@@ -36,7 +36,7 @@ const (
 // newGateway is a declaration with the name of its gateway.
 type newGateway struct {
 	Name jsontext.Value `json:"name"`
-	Rest jsontext.Value `json:",inline"`
+	Rest jsontext.Value `json:",embed"`
 }
 
 // name returns the name that a gateway is to have.

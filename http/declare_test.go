@@ -15,6 +15,9 @@ func TestGatewaysAreDeclared(t *testing.T) {
 	store := newStore()
 	tr := &transcript{tb: t, server: newServer(t, store)}
 	tr.do("one is made", "POST", "/api/v1/gateways", ` { "url" : "https://example.org/\u00e9?key=canary" , "name" : "sms" , "rate" : 1.50 } `)
+	if got := store.declared["sms"]; got != `{"url":"https://example.org/é?key=canary","rate":1.50}` && got != `{"url":"https://example.org/\u00e9?key=canary","rate":1.50}` {
+		t.Errorf("declared is %s", got)
+	}
 	tr.do("there is one", "POST", "/api/v1/gateways", `{"name":"sms","url":"https://example.org/"}`)
 	tr.do("it is replaced", "PUT", "/api/v1/gateways/sms", `{"url":"https://example.org/canary",  "headers":{"b":"1","a":"2"}}`)
 	tr.do("one is made by name", "PUT", "/api/v1/gateways/chat", `{"preset":"telegram"}`)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"syscall"
@@ -36,7 +37,7 @@ func serveCommand() *cobra.Command {
 			// milliseconds, before it gets here, it still does.
 			hangups := make(chan os.Signal, 1)
 			signal.Notify(hangups, syscall.SIGHUP)
-			cfg, err := loadConfig(c)
+			cfg, err := loadConfig(c, perhaps)
 			switch {
 			case errors.Is(err, errInterrupted):
 				return nil
@@ -49,7 +50,7 @@ func serveCommand() *cobra.Command {
 				hangups:    hangups,
 				// At start an empty file means that all is as by default. Later it would
 				// remove every gateway, and is more likely one about to be written.
-				load: func() (*config.Config, error) { return readConfig(c, true) },
+				load: func() (*config.Config, error) { return readConfig(c, true, perhaps) },
 			})
 		},
 	}
@@ -102,16 +103,16 @@ func run(ctx context.Context, cfg *config.Config, o runOptions) error {
 		return err
 	}
 	p := &process{cfg: cfg, log: log, metrics: m, store: store, failed: make(chan error, 1)}
+	p.reloads = newReloader(ctx, p, o.load, o.loadLimit)
 	if err := p.start(o); err != nil {
 		return errors.Join(err, store.Close())
 	}
 	if o.listening != nil {
 		o.listening(p.listener.Addr())
 	}
-	reloads := &reloader{process: p, load: o.load, limit: o.loadLimit, readings: make(chan struct{}, maxReadings)}
 	followed := make(chan struct{})
 	go func() {
-		reloads.follow(ctx, o.hangups)
+		p.reloads.follow(o.hangups)
 		close(followed)
 	}()
 	if err := p.wait(ctx.Done()); err != nil {
@@ -138,6 +139,9 @@ type process struct {
 	listener net.Listener
 	base     string  // where this process reaches itself
 	declared inForce // gateways and routes, which a reload changes; all else is cfg's
+	made     *made   // the gateways that are declared over the API
+	declarer *declarer
+	reloads  *reloader
 	client   *egress.Client
 	tree     *actors.Tree
 	server   *httpapi.Server
@@ -159,19 +163,11 @@ func (p *process) start(o runOptions) (err error) {
 		return err
 	}
 	p.base = ownAddress(p.cfg.HTTP.Host, p.listener.Addr().(*net.TCPAddr).Port)
-	limitMemory(p.store.Memtable(), len(p.cfg.Gateways))
-	gateways, mistakes := newCatalog(p.cfg, p.base, nil)
-	for _, m := range mistakes {
-		p.log.Error("a gateway cannot be used, its messages are parked", "key", m.Path, "problem", m.Problem)
-	}
-	routes, err := newRoutes(p.cfg.Routes)
-	if err != nil {
+	if err := p.declare(); err != nil {
 		return err
 	}
-	p.declared.misfit = p.misfit
-	p.declared.Store(&snapshot{gateways: gateways, routes: routes})
 	// One more than for attempts: that of a test.
-	p.client = egress.New(egress.Options{Version: version, MaxConns: p.cfg.Delivery.MaxInFlight + 1})
+	p.client = egress.New(egress.Options{Version: version, MaxConns: p.cfg.Delivery.MaxInFlight + 1, Allowed: p.cfg.Delivery.APINetworks})
 	options := actors.Options{
 		Store:       p.store,
 		Define:      p.declared.define(p.client),
@@ -195,6 +191,16 @@ func (p *process) start(o runOptions) (err error) {
 	// The tree's client does not exist before the tree, and the tree's lanes and
 	// ticker reach our own server, which waits in the listener's queue till then.
 	p.tree = actors.Start(options)
+	p.declarer = &declarer{
+		declared: &p.declared, made: p.made, log: p.log,
+		keep: p.tree.Persister.Declare,
+		changed: func(gateway string) {
+			if p.made.len()%memoryStep == 0 { // setting it stops everything for a moment
+				p.limitMemory()
+			}
+			p.tree.RedefineOne(gateway)
+		},
+	}
 	if p.server, err = httpapi.New(p.httpOptions()); err != nil {
 		p.tree.Stop()
 		return err
@@ -211,6 +217,66 @@ func (p *process) start(o runOptions) (err error) {
 	own.Gateways, own.Routes = nil, nil
 	p.cfg = &own
 	return nil
+}
+
+// declare puts in force what the configuration declares, and what the store has.
+func (p *process) declare() error {
+	gateways, mistakes := newCatalog(p.cfg, p.base, nil)
+	for _, m := range mistakes {
+		p.log.Error("a gateway cannot be used, its messages are parked", "key", m.Path, "problem", m.Problem)
+	}
+	routes, err := newRoutes(p.cfg.Routes)
+	if err != nil {
+		return err
+	}
+	p.made = newMade()
+	var unusable config.Mistakes
+	err = p.store.Declared(func(d data.Declared) error {
+		unusable = append(unusable, p.made.load(d, p.cfg.Delivery)...)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	p.reportUnusable(unusable)
+	s := &snapshot{gateways: gateways, routes: routes, made: p.made}
+	p.declared.misfit = p.misfit
+	p.declared.Store(s)
+	p.reportHidden(nil, s)
+	p.limitMemory()
+	return p.cfg.CheckTargets(p.declared.isMade)
+}
+
+// reportUnusable says which gateways that were declared over the API cannot be used.
+func (p *process) reportUnusable(wrong config.Mistakes) {
+	for i, m := range wrong {
+		if i == maxReported {
+			p.log.Error("there are more mistakes in gateways that were declared over the API", "more", len(wrong)-i)
+			return
+		}
+		p.log.Error("a gateway that was declared over the API cannot be used, its messages are parked", "key", m.Path, "problem", m.Problem)
+	}
+}
+
+// reportHidden says which gateways the configuration declares that are declared over
+// the API too, once for each time that it begins to; before is nil at the start.
+func (p *process) reportHidden(before, now *snapshot) {
+	names := slices.DeleteFunc(now.hidden(), func(name string) bool {
+		if before == nil {
+			return false
+		}
+		_, already := before.gateways.entries[name]
+		return already
+	})
+	if len(names) > 0 {
+		p.log.Warn("the configuration declares gateways that are declared over the API too: the configuration wins",
+			"count", len(names), "gateways", names[:min(len(names), maxReported)])
+	}
+}
+
+// limitMemory sets the memory limit for what is declared now.
+func (p *process) limitMemory() {
+	limitMemory(p.store.Memtable(), len(p.declared.Load().gateways.names)+p.made.len())
 }
 
 // checkAudience refuses to be reachable by anybody without a key. The
@@ -236,6 +302,9 @@ func (p *process) httpOptions() httpapi.Options {
 		Reader:    p.store,
 		Gateways:  &p.declared,
 		Trier:     &trier{declared: &p.declared, client: p.client, log: p.log, stopping: p.draining.Load},
+		Declarer:  p.declarer,
+		Reloader:  p.reloads,
+		Config:    p.reloads.shown,
 		Fit:       p.declared.fit,
 		Routes:    p.declared.route,
 		Accepting: p.accepting,
@@ -287,7 +356,7 @@ func (p *process) ready() []string {
 func (p *process) announce() {
 	at := p.listener.Addr().(*net.TCPAddr)
 	p.log.Info("listening", "url", p.base,
-		"store", p.cfg.Storage.Path, "gateways", len(p.cfg.Gateways), "routes", len(p.cfg.Routes), "version", version)
+		"store", p.cfg.Storage.Path, "gateways", len(p.cfg.Gateways), "over_the_api", p.made.len(), "routes", len(p.cfg.Routes), "version", version)
 	p.checkDescriptors()
 	if len(p.cfg.HTTP.Keys) == 0 && !at.IP.IsLoopback() {
 		p.log.Warn("anybody who reaches this address may send and read: http.allow_anonymous is set and there are no http.keys")
