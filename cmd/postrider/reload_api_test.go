@@ -164,7 +164,9 @@ func TestReloadCompilesNothingOfTheAPI(t *testing.T) {
 	if alike(cfg.Delivery, next.Delivery) {
 		t.Error("gateways of the API would not follow the defaults")
 	}
-	d.made.renew(next.Delivery)
+	if wrong := d.made.renew(next.Delivery); len(wrong) > 0 {
+		t.Errorf("renew() = %v", wrong)
+	}
 	if after, _ := d.made.entry("a"); after.dialect != before.dialect || after.shown.Timeout != before.shown.Timeout+1 {
 		t.Errorf("compiled anew it is %+v, before %+v; want the same dialect and the new timeout", after, before)
 	}
