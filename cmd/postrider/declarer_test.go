@@ -25,8 +25,12 @@ type shelf struct {
 	changed []string
 }
 
-func (s *shelf) keep(_ context.Context, gateway string, declaration []byte) error {
-	time.Sleep(s.takes) // in a bubble
+func (s *shelf) keep(ctx context.Context, gateway string, declaration []byte) error {
+	select {
+	case <-time.After(s.takes):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err == nil {
