@@ -26,11 +26,14 @@ type Options struct {
 	// Preset lays what a gateway declares over its preset, and says which keys of the
 	// gateway are secrets by that: url and settings.NAME. ok is false when there is no such preset: then
 	// the gateway stays as it is. nil knows none.
-	Preset func(name string, gateway map[string]any) (merged map[string]any, secrets []string, ok bool)
+	Preset Preset
 	// Further says what else is wrong with a configuration that has mistakes, so that all
 	// are told at once. It is asked about what of it is sound, and need not say what is
 	// told already. nil says nothing.
 	Further func(*Config) Mistakes
+	// Elsewhere reports whether a gateway may be declared elsewhere, so that routes may
+	// name it. nil means that none is.
+	Elsewhere func(name string) bool
 	// Flags is a parsed set that Flags has been called with; nil for none.
 	Flags *pflag.FlagSet
 }
@@ -84,6 +87,7 @@ func Load(o Options) (*Config, error) {
 	}
 	l.resolve(c)
 	c.check(&l.report)
+	c.checkTargets(&l.report, o.Elsewhere)
 	l.report.further(c, o.Further)
 	if err := l.report.err(); err != nil {
 		return nil, err
@@ -101,7 +105,7 @@ type loader struct {
 	whole   map[string]any    // by path, the lists and maps
 	unknown map[string]string // variables that name no key, with what to say
 	environ map[string]string
-	preset  func(name string, gateway map[string]any) (map[string]any, []string, bool)
+	preset  Preset
 
 	secretKeys map[string][]string // that presets call so, by gateway
 }

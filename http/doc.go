@@ -16,6 +16,9 @@
 //	POST /api/v1/messages/resend         200 {"resent","skipped","next"}, or {"matching","next"} of a dry run
 //	GET  /api/v1/gateways                200 {"gateways","next"}; limit, after
 //	GET  /api/v1/gateways/{name}         200 definition, counts per state, hold, newest attempt
+//	POST /api/v1/gateways                201 the gateway + Location; 409 where there is one
+//	PUT  /api/v1/gateways/{name}         200 the gateway, or 201 + Location where there was none
+//	DELETE /api/v1/gateways/{name}       204; 409 while a route names it
 //	POST /api/v1/gateways/{name}/pause   200 the gateway; no attempt begins until it is resumed
 //	POST /api/v1/gateways/{name}/resume  200 the gateway
 //	POST /api/v1/gateways/{name}/render  200 {"requests"} that a message would be sent as, secrets masked
@@ -26,8 +29,9 @@
 //	POST /logout                         303 to /login, the session is over
 //	GET  /debug/pprof/                   200 the names of profiles; only from a loopback address
 //	GET  /debug/pprof/{profile}          200 the profile; seconds of profile and trace, debug=1 of the others
+//	POST /api/v1/reload                  200 {"added","changed","removed","gateways","routes","needs_restart"}
 //	GET  /healthz                        200 while the process answers
-//	GET  /readyz                         200, or 503 with reasons; draining is one
+//	GET  /readyz                         200 {"status","config"}, or 503 with reasons; draining is one
 //	GET  /metrics                        200 what [Options].Metrics writes
 //	POST /gateway_1, /gateway_2          200, with [Options].Demo only
 //
@@ -86,6 +90,26 @@
 // why nothing is sent: throttled, until the time that the gateway asked for, or
 // outage, until a connection can be made.
 //
+// origin says where a gateway is declared, config or api, and is empty where it is not.
+//
+// # Declaring gateways
+//
+// The body is the declaration of a gateway as in the configuration, and for POST the
+// name beside it. Secrets stand in it as they are, and are shown to nobody. What is
+// answered is on disk. Mistakes are a bad-declaration, with pointers that have the
+// client's names where the place needs them: those of headers, settings and the like,
+// and never a value. PUT may be repeated; after a 503 that says the result is unknown
+// it finds out. What the configuration declares is declared-in-file for all three.
+//
+// # Reloading
+//
+// reload reads the configuration again and puts it in force, or finds mistakes, a
+// bad-configuration that lists them by key, and changes nothing. One goes on at a time;
+// who asks meanwhile waits. Gateways that are declared over the API stay. It takes no
+// body. To everybody /readyz says as config when the configuration that is in force was
+// applied, and as refused_at when the newest reload was refused, null if it was not;
+// what was wrong only the one who asked is told, and the log.
+//
 // # Dry run
 //
 // What render and test take is a message as for /send_message, without gateway and
@@ -118,23 +142,26 @@
 //	405  the path does not know the method; Allow says which it knows
 //	408  the request did not come in time
 //	409  the message is being sent, has ended, is no dead letter, or was sent again already; the
-//	     declaration of the gateway cannot be used
+//	     declaration of the gateway cannot be used; the gateway exists, stands in the
+//	     configuration or is named by a route; there are too many
 //	413  the body is larger than allowed
 //	415  the body is compressed
 //	421  the request names a host that is none of ours
-//	422  well-formed JSON that is not what the route takes; unknown gateway; key used for another request
+//	422  well-formed JSON that is not what the route takes; unknown gateway; key used for another request;
+//	     mistakes in the configuration
 //	429  the backlog of a gateway is full, a test is under way, or too many wrong keys came
 //	     from there; Retry-After
 //	431  the head of the request is too large
 //	500  a bug; the log has it
-//	503  stopping, no space, overloaded by writes, too many readers, or the store did not answer; Retry-After
+//	503  stopping, no space, overloaded by writes, too many readers, the store did not answer, or the
+//	     configuration cannot be read; Retry-After
 //
 // A list of errors names each place by JSON pointer or parameter, and a code:
 // required, null, type, unknown_field, empty_array, too_many, unknown_gateway;
 // syntax, duplicate_key, trailing_data, empty_body; invalid, repeated,
-// unknown_parameter; too_long, unfit. Nothing that a client sent is repeated to it: an unknown
+// unknown_parameter; too_long, unfit; configuration, with a key. Nothing that a client sent is repeated to it: an unknown
 // field is reported at the object that holds it, and so is an entry of params,
-// unless the gateway's declaration names it. The list ends after 100
+// unless the gateway's declaration names it; for declarations see above. The list ends after 100
 // entries, errors_total counts them all.
 //
 // A request whose head is not written in the one way that everybody reads alike

@@ -17,6 +17,7 @@ import (
 type gatewayAnswer struct {
 	Name        string            `json:"name"`
 	Declared    bool              `json:"declared"`
+	Origin      string            `json:"origin"` // config or api; "" when it is not declared
 	Preset      string            `json:"preset"` // "" for none
 	Method      string            `json:"method"`
 	URL         string            `json:"url"`
@@ -63,7 +64,7 @@ type knownGateway struct {
 // undeclared stands for a gateway of which there is only the lane.
 func undeclared(lane data.Lane) knownGateway {
 	return knownGateway{lane: lane, Gateway: data.Gateway{
-		Name: lane.Gateway, Problem: "not declared in the configuration: its messages are parked",
+		Name: lane.Gateway, Problem: "not declared: its messages are parked",
 	}}
 }
 
@@ -84,7 +85,7 @@ func (g knownGateway) hold() *holdAnswer {
 
 func showAsGateway(g knownGateway) gatewayAnswer {
 	shown := gatewayAnswer{
-		Name: g.Name, Declared: g.declared, Preset: g.Preset, Method: g.Method, URL: g.URL, Body: g.Body,
+		Name: g.Name, Declared: g.declared, Origin: string(g.Origin), Preset: g.Preset, Method: g.Method, URL: g.URL, Body: g.Body,
 		Auth: g.Auth, Needs: g.Needs, Problem: g.Problem,
 		MaxAttempts: g.Policy.MaxAttempts,
 		Interval:    g.Policy.Interval.Milliseconds(),

@@ -49,29 +49,49 @@ func newCatalog(cfg *config.Config, base string, before *catalog) (*catalog, con
 	var mistakes config.Mistakes
 	for _, name := range c.names {
 		g, _ := cfg.Gateway(name)
-		declaration := declare(g, base)
-		e := entry{shown: shown(g, declaration)}
-		wrong := settingMistakes("gateways."+name, g.Declared, declaration)
-		// Where a setting is missing, all that it stands in would be wrong too.
-		if len(wrong) == 0 {
-			if err := e.compile(declaration, before); err != nil {
-				wrong = complaints("gateways."+name, err)
-			}
+		var known *dialect.Dialect
+		if before != nil {
+			known = before.entries[name].dialect
 		}
-		if len(wrong) > 0 {
-			e.shown.Problem = strings.ReplaceAll(wrong.Error(), "gateways."+name+".", "")
-			mistakes = append(mistakes, wrong...)
-		}
+		e, wrong := newEntry(g, declare(g, base), known)
+		mistakes = append(mistakes, wrong...)
 		c.entries[name] = e
 	}
 	return c, mistakes
 }
 
+// newEntry compiles a gateway. A declaration that cannot be used is in the entry with
+// its problem, and the mistakes say the same below gateways.NAME. The dialect known
+// before, nil for none, is kept if it comes to the same.
+func newEntry(g config.ResolvedGateway, d dialect.Declaration, known *dialect.Dialect) (entry, config.Mistakes) {
+	path := "gateways." + g.Name
+	e := entry{shown: shown(g, d)}
+	wrong := settingMistakes(path, g.Declared, d)
+	// Where a setting is missing, all that it stands in would be wrong too.
+	if len(wrong) == 0 {
+		var err error
+		if e.dialect, err = dialect.Compile(d); err != nil {
+			wrong = complaints(path, err)
+		} else if reflect.DeepEqual(known, e.dialect) {
+			e.dialect = known
+		}
+	}
+	if len(wrong) > 0 {
+		e.shown.Problem = strings.ReplaceAll(wrong.Error(), path+".", "")
+	}
+	return e, wrong
+}
+
 // shown is what may be shown of a gateway.
 func shown(g config.ResolvedGateway, d dialect.Declaration) data.Gateway {
 	about := d.Describe()
+	origin := data.OriginConfig
+	if d.Guarded {
+		origin = data.OriginAPI
+	}
 	return data.Gateway{
 		Name:        g.Name,
+		Origin:      origin,
 		Policy:      data.Policy{MaxAttempts: g.MaxAttempts, Interval: g.Interval, MaxHint: g.MaxHint},
 		Timeout:     g.Timeout,
 		Concurrency: g.Concurrency,
@@ -88,16 +108,6 @@ func shown(g config.ResolvedGateway, d dialect.Declaration) data.Gateway {
 	}
 }
 
-func (e *entry) compile(d dialect.Declaration, before *catalog) (err error) {
-	if e.dialect, err = dialect.Compile(d); err != nil || before == nil {
-		return err
-	}
-	if old := before.entries[e.shown.Name]; reflect.DeepEqual(old.dialect, e.dialect) {
-		e.dialect = old.dialect
-	}
-	return nil
-}
-
 // complaints puts the key path of a gateway before what is wrong with it.
 func complaints(path string, err error) config.Mistakes {
 	var all config.Mistakes
@@ -111,12 +121,6 @@ func complaints(path string, err error) config.Mistakes {
 		return config.Mistakes{{Path: path + "." + one.Path, Problem: one.Text}}
 	}
 	return config.Mistakes{{Path: path, Problem: err.Error()}}
-}
-
-// Gateway returns a declared gateway as it may be shown.
-func (c *catalog) Gateway(name string) (data.Gateway, bool) {
-	e, ok := c.entries[name]
-	return e.shown, ok
 }
 
 // Gateways lists the declared gateways by name.
@@ -154,8 +158,8 @@ func (c *catalog) since(before *catalog) (added, changed, removed int) {
 // fit makes of a message what is stored for its gateway: itself, for which it
 // returns nil, or what its dialect makes of it, or why that does not take it. A
 // gateway without a dialect takes all: its messages wait until it has one.
-func (c *catalog) fit(n data.NewMessage) (parts []data.NewMessage, faults []httpapi.Fault) {
-	d := c.entries[n.Gateway].dialect
+func (e entry) fit(n data.NewMessage) (parts []data.NewMessage, faults []httpapi.Fault) {
+	d := e.dialect
 	if d == nil {
 		return nil, nil
 	}
@@ -174,15 +178,14 @@ func (c *catalog) fit(n data.NewMessage) (parts []data.NewMessage, faults []http
 	return parts, faults
 }
 
-// define returns how a lane serves a gateway. What it returns holds nothing of
-// the catalog but that gateway.
-func (c *catalog) define(name string, client *egress.Client) (gateway.Definition, bool) {
-	e, ok := c.entries[name]
-	if !ok || e.dialect == nil {
+// define returns how a lane serves a gateway. What it returns holds nothing but
+// that gateway.
+func (e entry) define(client *egress.Client) (gateway.Definition, bool) {
+	if e.dialect == nil {
 		return gateway.Definition{}, false
 	}
 	return gateway.Definition{
-		Name:        name,
+		Name:        e.shown.Name,
 		Policy:      e.shown.Policy,
 		Timeout:     e.shown.Timeout,
 		Concurrency: e.shown.Concurrency,

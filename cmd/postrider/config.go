@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -18,8 +19,9 @@ func configFlags(c *cobra.Command) {
 }
 
 // readConfig reads the configuration as the command line says. If it is to be
-// filled, a file without any key is a mistake.
-func readConfig(c *cobra.Command, filled bool) (*config.Config, error) {
+// filled, a file without any key is a mistake. elsewhere says which gateways may be
+// declared over the API, for routes to name.
+func readConfig(c *cobra.Command, filled bool, elsewhere func(name string) bool) (*config.Config, error) {
 	file, err := c.Flags().GetString("config")
 	if err != nil {
 		return nil, err
@@ -27,7 +29,7 @@ func readConfig(c *cobra.Command, filled bool) (*config.Config, error) {
 	if file == "" {
 		file = os.Getenv("POSTRIDER_CONFIG")
 	}
-	return config.Load(config.Options{File: file, Filled: filled, Environ: os.Environ(), Flags: c.Flags(), Preset: presets(), Further: further})
+	return config.Load(config.Options{File: file, Filled: filled, Environ: os.Environ(), Flags: c.Flags(), Preset: presets(), Further: further, Elsewhere: elsewhere})
 }
 
 // further says what else is wrong with a configuration that config.Load refuses. The
@@ -38,12 +40,15 @@ func further(cfg *config.Config) config.Mistakes {
 	return mistakes
 }
 
+// perhaps stands for what only the store knows.
+func perhaps(string) bool { return true }
+
 // errInterrupted: the process was asked to end before it knew what to do.
 var errInterrupted = errors.New("asked to end while the configuration was read")
 
 // loadConfig is readConfig for the start of a command, which a signal ends.
-func loadConfig(c *cobra.Command) (*config.Config, error) {
-	cfg, err := aside(c.Context(), func() (*config.Config, error) { return readConfig(c, false) })
+func loadConfig(c *cobra.Command, elsewhere func(name string) bool) (*config.Config, error) {
+	cfg, err := aside(c.Context(), func() (*config.Config, error) { return readConfig(c, false, elsewhere) })
 	if c.Context().Err() != nil {
 		return nil, errInterrupted
 	}
@@ -78,12 +83,13 @@ func configCommand() *cobra.Command {
 		Args:  noArguments,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
+	var overAPI []string
 	check := &cobra.Command{
 		Use:   "check",
 		Short: "Report every mistake of the configuration at once",
 		Args:  noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := loadConfig(c)
+			cfg, err := loadConfig(c, func(name string) bool { return slices.Contains(overAPI, name) })
 			if err != nil {
 				return err
 			}
@@ -99,7 +105,7 @@ func configCommand() *cobra.Command {
 		Short: "Print the configuration in force, secrets masked",
 		Args:  noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := loadConfig(c)
+			cfg, err := loadConfig(c, perhaps)
 			if err != nil {
 				return err
 			}
@@ -107,6 +113,7 @@ func configCommand() *cobra.Command {
 		},
 	}
 	configFlags(check)
+	check.Flags().StringSliceVar(&overAPI, "api-gateways", nil, "gateways that are declared over the API, which routes may name")
 	configFlags(show)
 	group.AddCommand(check, show)
 	return group

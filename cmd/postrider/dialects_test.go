@@ -274,11 +274,11 @@ gateways:
 		t.Errorf("mistakes are %v, with texts\n%s\nwant %v, and no secret", got, mistakes, want)
 	}
 	for _, name := range []string{"good", "robot"} {
-		if g, _ := c.Gateway(name); g.Problem != "" || g.Preset == "" {
+		if g := c.entries[name].shown; g.Problem != "" || g.Preset == "" {
 			t.Errorf("Gateway(%s) = %+v; want a preset and no problem", name, g)
 		}
 	}
-	if g, _ := c.Gateway("missing"); g.Problem != "settings.chat_id: is missing, preset telegram needs it: chat to send to: its number or @channelname" {
+	if g := c.entries["missing"].shown; g.Problem != "settings.chat_id: is missing, preset telegram needs it: chat to send to: its number or @channelname" {
 		t.Errorf("Gateway(missing) has the problem %q", g.Problem)
 	}
 	if shown := fmt.Sprintf("%+v", c.Gateways()); strings.Contains(shown, "s3cret.example") || strings.Contains(shown, "bots3cret") {

@@ -27,22 +27,22 @@ func TestFit(t *testing.T) {
 	message := func(text, code string) data.NewMessage {
 		return data.NewMessage{Gateway: "g", Text: text, Params: map[string]string{"code": code}, MaxQueue: 7}
 	}
-	if parts, faults := c.fit(message("short", "1234")); parts != nil || faults != nil {
+	if parts, faults := c.entries["g"].fit(message("short", "1234")); parts != nil || faults != nil {
 		t.Errorf("what fits becomes %+v, %+v; want it as it is", parts, faults)
 	}
-	parts, faults := c.fit(message("short", "123456789"))
+	parts, faults := c.entries["g"].fit(message("short", "123456789"))
 	if len(parts) != 1 || faults != nil || parts[0].Text != "short" || parts[0].MaxQueue != 7 || !maps.Equal(parts[0].Params, map[string]string{"code": "1234…"}) {
 		t.Errorf("a long parameter becomes %+v, %+v", parts, faults)
 	}
-	parts, faults = c.fit(message(strings.Repeat("word ", 10), "1"))
+	parts, faults = c.entries["g"].fit(message(strings.Repeat("word ", 10), "1"))
 	if len(parts) < 2 || faults != nil || parts[1].Gateway != "g" {
 		t.Errorf("a long text becomes %+v, %+v", parts, faults)
 	}
-	parts, faults = c.fit(data.NewMessage{Gateway: "g", Text: "x"})
+	parts, faults = c.entries["g"].fit(data.NewMessage{Gateway: "g", Text: "x"})
 	if parts != nil || len(faults) != 1 || faults[0].Pointer != "/params/code" {
 		t.Errorf("without what is needed it becomes %+v, %+v", parts, faults)
 	}
-	if parts, faults := c.fit(data.NewMessage{Gateway: "unusable", Text: "x"}); parts != nil || faults != nil {
+	if parts, faults := c.entries["unusable"].fit(data.NewMessage{Gateway: "unusable", Text: "x"}); parts != nil || faults != nil {
 		t.Errorf("for a gateway without a dialect it becomes %+v, %+v", parts, faults)
 	}
 }

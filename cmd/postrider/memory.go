@@ -15,6 +15,9 @@ const (
 	memoryOfGateway = 8 << 10 // its definition, and its lane when it has work
 )
 
+// memoryStep is after how many more gateways the limit is set anew.
+const memoryStep = 1024
+
 // limitMemory sets the limit for a size of memtables and a number of gateways,
 // unless GOMEMLIMIT does.
 func limitMemory(memtable int64, gateways int) {

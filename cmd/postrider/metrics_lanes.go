@@ -43,12 +43,11 @@ func (c *laneCollector) Collect(to chan<- prometheus.Metric) {
 	}
 	var counts [data.States]uint64
 	var throttled, outage, paused, parked int
-	declared := c.declared.Load().gateways
 	for _, l := range lanes {
 		for state, n := range l.Counts {
 			counts[state] += n
 		}
-		g, ok := declared.Gateway(l.Gateway)
+		g, ok := c.declared.Gateway(l.Gateway)
 		switch {
 		case !l.HeldAt.IsZero():
 			throttled++

@@ -98,7 +98,7 @@ gateways:
 		"hook": "https://hooks.example/***", "bot": "https://api.example/***",
 		"elsewhere": "https://proxy.example/bot{{settings.token}}/sendMessage", "plain": "https://twilio.example/plain",
 	} {
-		if g, _ := c.Gateway(name); g.URL != want {
+		if g := c.entries[name].shown; g.URL != want {
 			t.Errorf("Gateway(%s) shows %s, want %s", name, g.URL, want)
 		}
 		r, err := c.declaration(name).Preview(dialect.Input{To: "+2", Text: "x", Attempt: 1})

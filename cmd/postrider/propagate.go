@@ -24,7 +24,7 @@ func propagateCommand() *cobra.Command {
 		Short: "Run only the propagator: post a random event every interval",
 		Args:  noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := loadConfig(c)
+			cfg, err := loadConfig(c, perhaps)
 			switch {
 			case errors.Is(err, errInterrupted):
 				return nil

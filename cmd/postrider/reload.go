@@ -5,9 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
+	"sync"
 	"time"
 
 	"github.com/postrider/postrider/config"
+	"github.com/postrider/postrider/data"
+	httpapi "github.com/postrider/postrider/http"
 )
 
 const (
@@ -27,25 +31,84 @@ var (
 
 // reloader puts the gateways and routes of the configuration in force anew while
 // the process runs, and who is let in: all of it, or when there is any mistake nothing.
+// Signals ask it for that, and the API.
 type reloader struct {
 	process  *process
 	load     func() (*config.Config, error)
 	limit    time.Duration
-	readings chan struct{} // has room for maxReadings
+	readings chan struct{}   // has room for maxReadings
+	turn     chan struct{}   // has room for the one that goes on
+	life     context.Context //nolint:containedctx // of the process: no reload ends after it
+
+	mu    sync.Mutex // guards state, which anybody reads
+	state configState
 }
 
-// follow reloads whenever somebody asks, one at a time, until ctx ends. Who asks
-// meanwhile is served afterwards, all of them with one reload: asked has room for
+// configState is what came of the reloads until now.
+type configState struct {
+	applied, refused time.Time
+	mistakes         int      // of the newest reload, if it was refused
+	needsRestart     []string // keys that differ from what the process started with
+}
+
+func newReloader(ctx context.Context, p *process, load func() (*config.Config, error), limit time.Duration) *reloader {
+	return &reloader{
+		process: p, load: load, limit: limit, life: ctx, readings: make(chan struct{}, maxReadings), turn: make(chan struct{}, 1),
+		state: configState{applied: time.Now()},
+	}
+}
+
+// current returns what came of the reloads until now.
+func (r *reloader) current() configState {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.state
+}
+
+// shown is current for httpapi.Options.
+func (r *reloader) shown() httpapi.ConfigState {
+	s := r.current()
+	return httpapi.ConfigState{AppliedAt: s.applied, RefusedAt: s.refused}
+}
+
+// note remembers what came of a reload.
+func (r *reloader) note(err error, needsRestart []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err == nil {
+		r.state = configState{applied: time.Now(), needsRestart: needsRestart}
+		return
+	}
+	mistakes, _ := errors.AsType[config.Mistakes](err)
+	r.state.refused, r.state.mistakes = time.Now(), max(1, len(mistakes))
+}
+
+// follow reloads whenever a signal asks for it, until the process is to end. Those that
+// ask meanwhile are served afterwards, all of them with one reload: asked has room for
 // one.
-func (r *reloader) follow(ctx context.Context, asked <-chan os.Signal) {
+func (r *reloader) follow(asked <-chan os.Signal) {
 	for {
 		select {
-		case <-ctx.Done():
+		case <-r.life.Done():
 			return
 		case <-asked:
-			r.reload(ctx)
+			_, _ = r.reload(r.life) // the log has it
 		}
 	}
+}
+
+// Reload is what a client asks for, for httpapi.Options.
+func (r *reloader) Reload(ctx context.Context) (httpapi.Reloaded, []httpapi.KeyFault, error) {
+	came, err := r.reload(ctx)
+	mistakes, ok := errors.AsType[config.Mistakes](err)
+	if !ok {
+		return came, nil, err
+	}
+	faults := make([]httpapi.KeyFault, len(mistakes))
+	for i, m := range mistakes {
+		faults[i] = httpapi.KeyFault{Key: m.Path, Detail: sentence(m.Problem)}
+	}
+	return came, faults, nil
 }
 
 // candidate is a configuration that was read and found right.
@@ -54,32 +117,80 @@ type candidate struct {
 	snapshot *snapshot
 }
 
-func (r *reloader) reload(ctx context.Context) {
+// reload waits for its turn, until ctx ends, and then puts the configuration in force
+// as it is now. Why it did not is a config.Mistakes or an error of package httpapi.
+func (r *reloader) reload(ctx context.Context) (came httpapi.Reloaded, err error) {
+	select {
+	case r.turn <- struct{}{}:
+		defer func() { <-r.turn }()
+	case <-r.life.Done():
+		return came, data.ErrStopping
+	case <-ctx.Done():
+		return came, httpapi.ErrReloading
+	}
 	p := r.process
-	reading, cancel := context.WithTimeoutCause(ctx, r.limit, errSlowReading)
+	reading, cancel := context.WithTimeoutCause(r.life, r.limit, errSlowReading)
 	defer cancel()
 	next, err := r.read(reading)
-	if ctx.Err() != nil {
-		return // what is about to end needs no other gateways
+	if r.life.Err() != nil {
+		return came, data.ErrStopping // what is about to end needs no other gateways
 	}
 	if err == nil {
-		err = p.admit(next.cfg.HTTP)
+		came, err = r.apply(next)
 	}
 	p.metrics.reloaded(err == nil)
+	r.note(err, came.NeedsRestart)
 	if err != nil {
 		p.log.Error("the configuration is not reloaded, nothing changes", refusal(err)...)
-		return
+		if _, ok := errors.AsType[config.Mistakes](err); !ok {
+			err = fmt.Errorf("%w: %w", httpapi.ErrUnreadable, err)
+		}
+		return came, err
 	}
-	limitMemory(p.store.Memtable(), len(next.cfg.Gateways))
+	p.log.Info("the configuration is reloaded", "added", came.Added, "changed", came.Changed, "removed", came.Removed,
+		"gateways", came.Gateways, "routes", came.Routes)
+	if len(came.NeedsRestart) > 0 {
+		p.log.Warn("some changes of the configuration need a restart", "keys", came.NeedsRestart)
+	}
+	return came, nil
+}
+
+// apply puts a configuration in force, unless its routes name gateways that are
+// declared nowhere. No gateway is declared over the API meanwhile.
+func (r *reloader) apply(next candidate) (came httpapi.Reloaded, err error) {
+	p := r.process
+	p.declarer.changes.Lock()
+	defer p.declarer.changes.Unlock()
+	if err := next.cfg.CheckTargets(p.declared.isMade); err != nil {
+		return came, err
+	}
+	if err := p.admit(next.cfg.HTTP); err != nil {
+		return came, err
+	}
+	next.snapshot.made = p.made
+	was, is := p.declared.Load().delivery(), next.cfg.Delivery
+	if !alike(was, is) {
+		p.reportUnusable(p.made.renew(is))
+	}
+	p.client.Allow(is.APINetworks)
 	before := p.declared.Swap(next.snapshot)
+	p.reportHidden(before, next.snapshot)
+	p.limitMemory()
 	p.tree.Redefine()
-	added, changed, removed := next.snapshot.gateways.since(before.gateways)
-	p.log.Info("the configuration is reloaded", "added", added, "changed", changed, "removed", removed,
-		"gateways", len(next.cfg.Gateways), "routes", len(next.cfg.Routes))
+	came = httpapi.Reloaded{Gateways: len(next.cfg.Gateways), Routes: len(next.cfg.Routes)}
+	came.Added, came.Changed, came.Removed = next.snapshot.gateways.since(before.gateways)
 	// What the process started with is what it has, however often it was reloaded.
-	if keys := p.cfg.NeedsRestart(next.cfg); len(keys) > 0 {
-		p.log.Warn("some changes of the configuration need a restart", "keys", keys)
-	}
+	came.NeedsRestart = p.cfg.NeedsRestart(next.cfg)
+	return came, nil
+}
+
+// alike reports whether gateways that are declared over the API come to the same by
+// either.
+func alike(a, b config.Delivery) bool {
+	a.APINetworks, b.APINetworks = nil, nil
+	a.MaxInFlight, b.MaxInFlight = 0, 0
+	a.BaseURL, b.BaseURL = config.Text{}, config.Text{}
+	return reflect.DeepEqual(a, b)
 }
 
 // read reads and compiles the configuration, until ctx ends at the latest.

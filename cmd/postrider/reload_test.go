@@ -430,7 +430,7 @@ func TestCatalogTakesDialectsOver(t *testing.T) {
 	if added != 1 || changed != 6 || removed != 1 {
 		t.Errorf("since() = %d added, %d changed, %d removed; want 1, 6, 1", added, changed, removed)
 	}
-	if d, ok := after.define("limit", nil); !ok || d.Policy.MaxAttempts != 5 {
+	if d, ok := after.entries["limit"].define(nil); !ok || d.Policy.MaxAttempts != 5 {
 		t.Errorf("limit is defined as %+v, want five attempts", d)
 	}
 }
@@ -448,8 +448,8 @@ func TestCatalogDefinesWhatIsDeclared(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, _ := s.gateways.define("all", nil)
-	shown, _ := s.gateways.Gateway("all")
+	d, _ := s.gateways.entries["all"].define(nil)
+	shown := s.gateways.entries["all"].shown
 	if d.Rate != 2.5 || d.HoldAfter != 3 || shown.Rate != 2.5 || shown.HoldAfter != 3 || shown.MaxQueue != 7 || !slices.Equal(shown.Permanent, []int{400, 410}) {
 		t.Errorf("defined as %+v, shown as %+v; want rate 2.5, hold_after 3, max_queue 7, permanent 400 and 410", d, shown)
 	}

@@ -125,8 +125,9 @@ func (s *snapshot) route(e data.NewEvent, tell func(gateway string, faults []htt
 			return nil, fmt.Errorf("make a message for %s: %w: %w", strings.Join(r.gateways, ", "), data.ErrTooLarge, err)
 		}
 		for _, name := range r.gateways {
-			m.Gateway, m.MaxQueue = name, s.gateways.entries[name].shown.MaxQueue
-			fitted, faults := s.gateways.fit(m)
+			e, _ := s.entry(name)
+			m.Gateway, m.MaxQueue = name, e.shown.MaxQueue
+			fitted, faults := e.fit(m)
 			switch {
 			case len(faults) > 0:
 				tell(name, faults)
@@ -138,6 +139,11 @@ func (s *snapshot) route(e data.NewEvent, tell func(gateway string, faults []htt
 		}
 	}
 	return made, nil
+}
+
+// routed reports whether a route names a gateway.
+func (s *snapshot) routed(gateway string) bool {
+	return slices.ContainsFunc(s.routes, func(r route) bool { return slices.Contains(r.gateways, gateway) })
 }
 
 // payloadName is a name of a template that stands for a part of the payload.

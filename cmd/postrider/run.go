@@ -37,7 +37,7 @@ func serveCommand() *cobra.Command {
 			// milliseconds, before it gets here, it still does.
 			hangups := make(chan os.Signal, 1)
 			signal.Notify(hangups, syscall.SIGHUP)
-			cfg, err := loadConfig(c)
+			cfg, err := loadConfig(c, perhaps)
 			switch {
 			case errors.Is(err, errInterrupted):
 				return nil
@@ -50,7 +50,7 @@ func serveCommand() *cobra.Command {
 				hangups:    hangups,
 				// At start an empty file means that all is as by default. Later it would
 				// remove every gateway, and is more likely one about to be written.
-				load: func() (*config.Config, error) { return readConfig(c, true) },
+				load: func() (*config.Config, error) { return readConfig(c, true, perhaps) },
 			})
 		},
 	}
@@ -103,16 +103,16 @@ func run(ctx context.Context, cfg *config.Config, o runOptions) error {
 		return err
 	}
 	p := &process{cfg: cfg, log: log, metrics: m, store: store, failed: make(chan error, 1)}
+	p.reloads = newReloader(ctx, p, o.load, o.loadLimit)
 	if err := p.start(o); err != nil {
 		return errors.Join(err, store.Close())
 	}
 	if o.listening != nil {
 		o.listening(p.listener.Addr())
 	}
-	reloads := &reloader{process: p, load: o.load, limit: o.loadLimit, readings: make(chan struct{}, maxReadings)}
 	followed := make(chan struct{})
 	go func() {
-		reloads.follow(ctx, o.hangups)
+		p.reloads.follow(o.hangups)
 		close(followed)
 	}()
 	if err := p.wait(ctx.Done()); err != nil {
@@ -139,6 +139,9 @@ type process struct {
 	listener net.Listener
 	base     string  // where this process reaches itself
 	declared inForce // gateways and routes, which a reload changes, as it does who is let in; all else is cfg's
+	made     *made   // the gateways that are declared over the API
+	declarer *declarer
+	reloads  *reloader
 	client   *egress.Client
 	tree     *actors.Tree
 	server   *httpapi.Server
@@ -165,19 +168,14 @@ func (p *process) start(o runOptions) (err error) {
 		return err
 	}
 	p.base = ownAddress(p.cfg.HTTP, p.listener.Addr().(*net.TCPAddr).Port)
-	limitMemory(p.store.Memtable(), len(p.cfg.Gateways))
-	gateways, mistakes := newCatalog(p.cfg, p.base, nil)
-	for _, m := range mistakes {
-		p.log.Error("a gateway cannot be used, its messages are parked", "key", m.Path, "problem", m.Problem)
-	}
-	routes, err := newRoutes(p.cfg.Routes)
-	if err != nil {
+	if err := p.declare(); err != nil {
 		return err
 	}
-	p.declared.misfit = p.misfit
-	p.declared.Store(&snapshot{gateways: gateways, routes: routes})
 	// One more than for attempts: that of a test.
-	p.client = egress.New(egress.Options{Version: version, MaxConns: p.cfg.Delivery.MaxInFlight + 1, Now: p.store.Now})
+	p.client = egress.New(egress.Options{
+		Version: version, MaxConns: p.cfg.Delivery.MaxInFlight + 1,
+		Allowed: p.cfg.Delivery.APINetworks, Now: p.store.Now,
+	})
 	options := actors.Options{
 		Store:       p.store,
 		Define:      p.declared.define(p.client),
@@ -201,6 +199,16 @@ func (p *process) start(o runOptions) (err error) {
 	// The tree's client does not exist before the tree, and the tree's lanes and
 	// ticker reach our own server, which waits in the listener's queue till then.
 	p.tree = actors.Start(options)
+	p.declarer = &declarer{
+		declared: &p.declared, made: p.made, log: p.log,
+		keep: p.tree.Persister.Declare,
+		changed: func(gateway string) {
+			if p.made.len()%memoryStep == 0 { // setting it stops everything for a moment
+				p.limitMemory()
+			}
+			p.tree.RedefineOne(gateway)
+		},
+	}
 	if p.server, err = httpapi.New(p.httpOptions()); err != nil {
 		p.tree.Stop()
 		return err
@@ -232,6 +240,9 @@ func (p *process) httpOptions() httpapi.Options {
 		Reader:    p.store,
 		Gateways:  &p.declared,
 		Trier:     &trier{declared: &p.declared, client: p.client, log: p.log, stopping: p.draining.Load},
+		Declarer:  p.declarer,
+		Reloader:  p.reloads,
+		Config:    p.reloads.shown,
 		Fit:       p.declared.fit,
 		Routes:    p.declared.route,
 		Accepting: p.accepting,
@@ -284,7 +295,7 @@ func (p *process) ready() []string {
 
 func (p *process) announce() {
 	p.log.Info("listening", "url", p.base,
-		"store", p.cfg.Storage.Path, "gateways", len(p.cfg.Gateways), "routes", len(p.cfg.Routes), "version", version)
+		"store", p.cfg.Storage.Path, "gateways", len(p.cfg.Gateways), "over_the_api", p.made.len(), "routes", len(p.cfg.Routes), "version", version)
 	p.checkDescriptors()
 	p.warnOfAnybody(p.cfg.HTTP)
 }

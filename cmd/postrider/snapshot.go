@@ -1,19 +1,76 @@
 package main
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/postrider/postrider/actors/gateway"
+	"github.com/postrider/postrider/config"
 	"github.com/postrider/postrider/data"
 	httpapi "github.com/postrider/postrider/http"
+	"github.com/postrider/postrider/http/dialect"
 	"github.com/postrider/postrider/http/egress"
 )
 
-// snapshot is what one reading of the configuration declares, compiled. It does
-// not change.
+// snapshot is what one reading of the configuration declares, compiled, and beside
+// that the gateways that are declared over the API. But for these it does not change.
 type snapshot struct {
 	gateways *catalog
 	routes   []route
+	made     *made // nil for none
+}
+
+// entry returns a declared gateway. The configuration comes first.
+func (s *snapshot) entry(name string) (entry, bool) {
+	if e, ok := s.gateways.entries[name]; ok {
+		return e, true
+	}
+	return s.made.entry(name)
+}
+
+// declaration returns what a declared gateway was compiled of.
+func (s *snapshot) declaration(name string) (dialect.Declaration, error) {
+	if _, ok := s.gateways.entries[name]; ok {
+		return s.gateways.declaration(name), nil
+	}
+	_, d, err := s.made.declaration(name, s.delivery())
+	if err != nil {
+		return dialect.Declaration{}, fmt.Errorf("read a declaration that was read before: %w", err)
+	}
+	return d, nil
+}
+
+// delivery is what holds for every gateway that does not say otherwise.
+func (s *snapshot) delivery() config.Delivery { return s.gateways.cfg.Delivery }
+
+// all lists the declared gateways by name.
+func (s *snapshot) all() []data.Gateway {
+	made := s.made.gateways()
+	if len(made) == 0 {
+		return s.gateways.Gateways()
+	}
+	all := make([]data.Gateway, 0, len(s.gateways.names)+len(made))
+	all = append(all, s.gateways.Gateways()...)
+	for _, g := range made {
+		if _, hidden := s.gateways.entries[g.Name]; !hidden {
+			all = append(all, g)
+		}
+	}
+	slices.SortFunc(all, func(a, b data.Gateway) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+// hidden lists the gateways that are declared over the API and in the configuration
+// too, which wins.
+func (s *snapshot) hidden() (names []string) {
+	for _, name := range s.gateways.names {
+		if _, ok := s.made.entry(name); ok {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // inForce holds the snapshot that counts now. A reload puts another one in its
@@ -26,14 +83,24 @@ type inForce struct {
 }
 
 // Gateway returns a declared gateway as it may be shown.
-func (f *inForce) Gateway(name string) (data.Gateway, bool) { return f.Load().gateways.Gateway(name) }
+func (f *inForce) Gateway(name string) (data.Gateway, bool) {
+	e, ok := f.Load().entry(name)
+	return e.shown, ok
+}
 
 // Gateways lists the declared gateways by name.
-func (f *inForce) Gateways() []data.Gateway { return f.Load().gateways.Gateways() }
+func (f *inForce) Gateways() []data.Gateway { return f.Load().all() }
+
+// isMade reports whether a gateway is declared over the API.
+func (f *inForce) isMade(name string) bool {
+	_, ok := f.Load().made.get(name)
+	return ok
+}
 
 // fit makes of a message what its gateway takes, for httpapi.Options.
 func (f *inForce) fit(m data.NewMessage) ([]data.NewMessage, []httpapi.Fault) {
-	return f.Load().gateways.fit(m)
+	e, _ := f.Load().entry(m.Gateway)
+	return e.fit(m)
 }
 
 // route returns the routes that count for one request, for httpapi.Options.
@@ -41,5 +108,8 @@ func (f *inForce) route() httpapi.Router { return &routing{snapshot: f.Load(), t
 
 // define returns how lanes serve a gateway, for actors.Options.
 func (f *inForce) define(client *egress.Client) func(name string) (gateway.Definition, bool) {
-	return func(name string) (gateway.Definition, bool) { return f.Load().gateways.define(name, client) }
+	return func(name string) (gateway.Definition, bool) {
+		e, _ := f.Load().entry(name)
+		return e.define(client)
+	}
 }

@@ -36,19 +36,23 @@ type trial struct {
 
 // prepare looks up the gateway and fits the message to it, both in one snapshot.
 func (t *trier) prepare(m data.NewMessage) (trial, []httpapi.Fault, error) {
-	c := t.declared.Load().gateways
-	e, ok := c.entries[m.Gateway]
+	s := t.declared.Load()
+	e, ok := s.entry(m.Gateway)
 	switch {
 	case !ok:
 		return trial{}, nil, data.ErrNotFound
 	case e.dialect == nil:
 		return trial{}, nil, data.ErrUnusable
 	}
-	parts, faults := c.fit(m)
+	declaration, err := s.declaration(m.Gateway)
+	if err != nil {
+		return trial{}, nil, err
+	}
+	parts, faults := e.fit(m)
 	if parts == nil {
 		parts = []data.NewMessage{m}
 	}
-	return trial{shown: e.shown, declaration: c.declaration(m.Gateway), parts: parts}, faults, nil
+	return trial{shown: e.shown, declaration: declaration, parts: parts}, faults, nil
 }
 
 // sampleID is the id of a message that there is not. It differs from one test to the
