@@ -74,21 +74,22 @@ type Tree struct {
 	// Persister is how to store and cancel; nil without a Store.
 	Persister *persister.Client
 
-	options   Options
-	system    *actor.ActorSystem
-	reads     *reads
-	watch     *persister.Watch
-	top       *actor.PID
-	persister *actor.PID
-	lanes     *actor.PID
-	ticker    *actor.PID
-	attempts  context.Context //nolint:containedctx // it bounds requests, not a call
-	cutOff    context.CancelFunc
-	draining  atomic.Bool
-	drained   chan struct{} // closed when no attempt is under way and none begins
-	drainOnce sync.Once
-	broken    chan struct{} // closed when the process must end
-	breakOnce sync.Once
+	options    Options
+	system     *actor.ActorSystem
+	reads      *reads
+	watch      *persister.Watch
+	allowances *gateway.Allowances
+	top        *actor.PID
+	persister  *actor.PID
+	lanes      *actor.PID
+	ticker     *actor.PID
+	attempts   context.Context //nolint:containedctx // it bounds requests, not a call
+	cutOff     context.CancelFunc
+	draining   atomic.Bool
+	drained    chan struct{} // closed when no attempt is under way and none begins
+	drainOnce  sync.Once
+	broken     chan struct{} // closed when the process must end
+	breakOnce  sync.Once
 }
 
 const (
@@ -113,11 +114,12 @@ func Start(o Options) *Tree {
 		o.Restarted = func(string) {}
 	}
 	t := &Tree{
-		options: o,
-		reads:   &reads{store: o.Store},
-		watch:   persister.NewWatch(),
-		drained: make(chan struct{}),
-		broken:  make(chan struct{}),
+		options:    o,
+		reads:      &reads{store: o.Store},
+		watch:      persister.NewWatch(),
+		allowances: gateway.NewAllowances(),
+		drained:    make(chan struct{}),
+		broken:     make(chan struct{}),
 	}
 	t.attempts, t.cutOff = context.WithCancel(context.Background())
 	// What the actor system itself says is of interest only when looking for a
@@ -169,6 +171,7 @@ func (t *Tree) spawnChildren(ctx actor.Context) {
 	if t.options.Store != nil {
 		t.persister = spawn(persister.Props(persister.Options{
 			Store:     t.options.Store,
+			Allow:     t.allowances.Take,
 			Accepted:  t.accepted,
 			Paused:    t.paused,
 			Retention: t.options.Retention,
@@ -234,6 +237,7 @@ func (t *Tree) gateways() gateways.Options {
 		Lane: func(d gateway.Definition) gateway.Options {
 			o := gateway.Options{
 				Definition: d,
+				Allowances: t.allowances,
 				Queue:      t.reads,
 				Now:        t.options.Store.Now,
 				Record:     record,

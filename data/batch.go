@@ -17,17 +17,39 @@ type Batch struct {
 	Saves    []*Save
 	Prune    *Prune // nil for none
 
-	// Arrived is the answer of all Saves and Resends: what came to the ends of the
-	// queues of lanes, in its order. A lane may come twice.
+	// Allow is asked whether the first attempt of a message of a Save may begin in this
+	// commit. It is asked only for a lane that could begin it and whose queue is empty,
+	// and what it allows begins. nil allows none.
+	Allow func(gateway string) *Allowance
+
+	// Arrived is the answer of all Saves and Resends: what came to lanes, in its order.
+	// A lane may come twice.
 	Arrived []Arrival
 }
 
-// Arrival is what came to the end of the queue of a lane.
+// Allowance lets the first attempt of one message begin in the commit that accepts
+// it, as if a [Claim] of the same Policy and Timeout had come with it.
+type Allowance struct {
+	Policy  Policy
+	Timeout time.Duration
+	By      any // who allows it; the store only hands it back
+}
+
+// Arrival is what came to a lane.
 type Arrival struct {
 	Gateway string
-	// Refs is all of it, in its order. The first one's Prior is 0 where the store does
-	// not know what came before; then the queue has to be read.
+	// Begun is what began at once.
+	Begun []Begun
+	// Refs is all that came to the end of the lane's queue after that, in its order. The
+	// first one's Prior is 0 where the store does not know what came before; then the
+	// queue has to be read.
 	Refs []Ref
+}
+
+// Begun is an attempt that began in the commit that accepted its message.
+type Begun struct {
+	Granted
+	Allowance *Allowance
 }
 
 // Empty reports whether there is nothing to commit.

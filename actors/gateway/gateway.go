@@ -6,7 +6,8 @@
 //
 // Its decisions are made in schedule.go: what is next in the queues (window.go)
 // and how much may begin (gate.go, with outage.go and bucket.go). What all lanes
-// share is in slots.go.
+// share is in slots.go. What the store begins by itself, as far as the lane allows it, is in
+// allowance.go.
 //
 // A request leaves only after its attempt is on disk, and what it came to is on
 // disk before the message can be tried again. The lane itself can be lost at any
@@ -60,6 +61,7 @@ type Actor struct {
 	log        *slog.Logger
 	schedule   *schedule
 	share      *Share
+	allowance  *allowance
 	requests   map[data.ID]int // begun and not settled: the numbers of attempts
 	// adrift says when those of them are given up that another incarnation sent, or
 	// nobody did, and that may never report.
@@ -72,11 +74,14 @@ type Actor struct {
 	timers  uint64
 	timer   *time.Timer
 	idleAt  time.Time // since when there is nothing to do; zero when there is
+	leaving bool      // it said that it is idle, and was told nothing since
 	drained bool      // and said so
 }
 
 // Receive handles one message.
 func (a *Actor) Receive(ctx actor.Context) {
+	failed := true
+	defer func() { a.ended(failed) }()
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
 		a.onStarted(ctx)
@@ -111,6 +116,7 @@ func (a *Actor) Receive(ctx actor.Context) {
 	default:
 		a.onUnknown(m)
 	}
+	failed = false
 }
 
 func (a *Actor) token() token { return token{incarnation: a, timer: a.timers} }
@@ -121,10 +127,14 @@ func (a *Actor) current(t token) bool { return t.incarnation == a }
 func (a *Actor) onStarted(ctx actor.Context) {
 	self, root := ctx.Self(), ctx.ActorSystem().Root
 	a.share = a.options.Slots.Join(func() { root.Send(self, slotFree{}) })
+	a.allowance = a.options.Allowances.join(a.options.Definition.Name, a, a.share)
 	a.resume(ctx)
 }
 
 func (a *Actor) onStopping(ctx actor.Context) {
+	if a.allowance != nil {
+		a.allowance.leave()
+	}
 	a.stopTimer()
 	if len(a.settles) > 0 {
 		a.record(ctx, nil, a.settles)
@@ -177,9 +187,12 @@ func (a *Actor) onResumed(ctx actor.Context, m resumed) {
 }
 
 func (a *Actor) onWake(ctx actor.Context, m Wake) {
-	a.wakes = max(a.wakes, m.Number)
-	a.schedule.accepted(m.Refs)
-	a.advance(ctx, nil)
+	a.wakes, a.leaving = max(a.wakes, m.Number), false
+	settles := a.onBegunAtOnce(ctx, m.Begun)
+	if len(m.Refs) > 0 || len(m.Begun) == 0 {
+		a.schedule.accepted(m.Refs)
+	}
+	a.advance(ctx, settles)
 }
 
 func (a *Actor) onPause(ctx actor.Context, m Pause) {
@@ -243,23 +256,9 @@ func (a *Actor) onRecorded(ctx actor.Context, m recorded) {
 func (a *Actor) onBegun(ctx actor.Context, m recorded) (settles []*data.Settle) {
 	now, share := a.options.Now(), m.incarnation.share
 	for _, g := range m.begin.Granted {
-		if m.incarnation == a && !a.schedule.closed(now) && !g.Message.Expired(now) {
-			a.schedule.began(g.Message.ID, g.Number)
-			a.requests[g.Message.ID] = g.Number
-			a.send(ctx, g)
-			continue
+		if o := a.dispatch(ctx, now, g, m.incarnation); o != nil {
+			settles = append(settles, o)
 		}
-		// Held, paused or expired since the attempt was claimed, or claimed by an
-		// incarnation that knew of a hold which this one may not have read yet: it has
-		// not left.
-		share.Give(1)
-		if _, known := a.requests[g.Message.ID]; !known {
-			a.requests[g.Message.ID] = g.Number
-		}
-		settles = append(settles, &data.Settle{
-			Gateway: a.options.Definition.Name, ID: g.Message.ID, Number: g.Number, Ended: now,
-			Result: data.Result{Outcome: data.OutcomeWithdrawn},
-		})
 	}
 	share.Give(len(m.begin.Claims) - len(m.begin.Granted))
 	for _, c := range m.begin.Claims {
@@ -278,6 +277,28 @@ func (a *Actor) onBegun(ctx actor.Context, m recorded) (settles []*data.Settle) 
 		a.schedule.standing(m.begin.Standing, c != data.Closed{})
 	}
 	return settles
+}
+
+// dispatch sends what was granted to an incarnation with a slot of its share, or
+// returns how to settle it.
+func (a *Actor) dispatch(ctx actor.Context, now data.StoreTime, g data.Granted, incarnation *Actor) *data.Settle {
+	if incarnation == a && !a.schedule.closed(now) && !g.Message.Expired(now) {
+		a.schedule.began(g.Message.ID, g.Number)
+		a.requests[g.Message.ID] = g.Number
+		a.send(ctx, g)
+		return nil
+	}
+	// Held, paused or expired since the attempt was claimed or allowed, or by an
+	// incarnation that knew of a hold which this one may not have read yet: it has
+	// not left.
+	incarnation.share.Give(1)
+	if _, known := a.requests[g.Message.ID]; !known {
+		a.requests[g.Message.ID] = g.Number
+	}
+	return &data.Settle{
+		Gateway: a.options.Definition.Name, ID: g.Message.ID, Number: g.Number, Ended: now,
+		Result: data.Result{Outcome: data.OutcomeWithdrawn},
+	}
 }
 
 // onSettled lets go of an attempt that is on disk with its outcome.
@@ -381,11 +402,16 @@ func (a *Actor) advance(ctx actor.Context, settles []*data.Settle) {
 		a.record(ctx, begin, settles)
 		a.settles = nil // not before: whatever fails till here, onStopping has them
 	}
-	a.arm(ctx, min(wake, a.rest(ctx, now)))
+	wake = min(wake, a.rest(ctx, now))
+	a.allow(now)
+	a.arm(ctx, wake)
 }
 
 // claim takes slots and claims for them what may begin, or probes.
 func (a *Actor) claim(ctx actor.Context, now data.StoreTime) *data.Begin {
+	if a.schedule.waits(now) > 0 {
+		a.disallow() // what waits comes first
+	}
 	attempts, probe := a.schedule.open(now)
 	if probe {
 		if a.share.Take(1) == 1 {
@@ -418,6 +444,9 @@ func (a *Actor) giveUp(now data.StoreTime) (settles []*data.Settle, next data.St
 // rest says goodbye when there is nothing left to do: to the manager that drains
 // the lanes at once, otherwise after a while. It returns when that is.
 func (a *Actor) rest(ctx actor.Context, now data.StoreTime) data.StoreTime {
+	if a.schedule.draining {
+		a.disallow()
+	}
 	if a.schedule.draining && !a.drained && a.ready && a.schedule.quiet() && len(a.requests) == 0 {
 		ctx.Request(ctx.Parent(), Drained{Gateway: a.options.Definition.Name})
 		a.drained = true
@@ -432,6 +461,11 @@ func (a *Actor) rest(ctx actor.Context, now data.StoreTime) data.StoreTime {
 	if left := a.options.Linger - time.Since(a.idleAt); left > 0 {
 		return now.Add(left)
 	}
+	if a.disallow(); a.schedule.away > 0 {
+		a.idleAt = time.Time{} // word of it is on its way
+		return data.Never
+	}
+	a.leaving = true
 	ctx.Request(ctx.Parent(), Idle{Gateway: a.options.Definition.Name, Wakes: a.wakes})
 	return data.Never
 }

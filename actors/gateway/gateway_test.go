@@ -42,6 +42,7 @@ type bench struct {
 	start      time.Time
 	options    Options
 	commitTime func() time.Duration
+	takes      atomic.Int64 // what a commit takes, where that changes
 	// answer is how the gateway is; it may sleep.
 	answer func(ctx context.Context, m data.Message, number int) data.Result
 	// probe is what connecting to the gateway comes to.
@@ -107,14 +108,15 @@ func newBench(t *testing.T) *bench {
 				return probe()
 			},
 		},
-		Slots:    NewSlots(10_000),
-		Queue:    b.store,
-		Now:      b.now,
-		Record:   b.record,
-		Attempts: t.Context(),
-		Draining: func() bool { return false },
-		Linger:   linger,
-		Logger:   slog.New(slog.DiscardHandler),
+		Slots:      NewSlots(10_000),
+		Allowances: NewAllowances(),
+		Queue:      b.store,
+		Now:        b.now,
+		Record:     b.record,
+		Attempts:   t.Context(),
+		Draining:   func() bool { return false },
+		Linger:     linger,
+		Logger:     slog.New(slog.DiscardHandler),
 	}
 	b.options.Define = func() (Definition, bool) {
 		b.mu.Lock()
@@ -203,6 +205,16 @@ func (b *bench) tell(m any) { b.system.Root.Send(b.lane, m) }
 func (b *bench) accept(n int, wake uint64) {
 	b.store.accept(n)
 	b.tell(Wake{Number: wake})
+}
+
+// save stores messages as the persister does, which tells the lane when the commit is
+// done.
+func (b *bench) save(n int, wake uint64) {
+	b.asked <- func() {
+		m := b.store.save(n, func() *data.Allowance { return b.options.Allowances.Take("gateway_1") }, b.now())
+		time.Sleep(b.commitTime())
+		b.tell(Wake{Number: wake, Begun: m.Begun, Refs: m.Refs})
+	}
 }
 
 // seen returns when requests for a message began.
@@ -737,14 +749,33 @@ func TestRestartWhileDraining(t *testing.T) {
 // hours, and holds them to the promises: at most so many attempts, never early,
 // every message ends. The store checks the first two as well.
 func TestHistories(t *testing.T) {
+	atOnce := 0
 	for seed := range uint64(20) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { live(t, rand.New(rand.NewPCG(seed, 0))) })
+			synctest.Test(t, func(t *testing.T) { atOnce += live(t, rand.New(rand.NewPCG(seed, 0))) })
 		})
+	}
+	if atOnce < 100 {
+		t.Errorf("%d attempts began with their saves: too few to say anything", atOnce)
 	}
 }
 
-func live(t *testing.T, r *rand.Rand) {
+// atATime is how many requests were under way at once.
+func atATime(requests []sent) (most int) {
+	for _, r := range requests {
+		n := 0
+		for _, other := range requests {
+			if other.start <= r.start && r.start < other.end {
+				n++
+			}
+		}
+		most = max(most, n)
+	}
+	return most
+}
+
+// live returns how many attempts began with their saves.
+func live(t *testing.T, r *rand.Rand) (atOnce int) {
 	var mu sync.Mutex
 	below := func(n int) int {
 		mu.Lock()
@@ -763,7 +794,10 @@ func live(t *testing.T, r *rand.Rand) {
 	b.options.Definition.Policy.MaxAttempts = 1 + r.IntN(4)
 	b.options.Definition.Concurrency = []int{1, 4, 600}[r.IntN(3)]
 	b.options.Definition.HoldAfter = []int{0, 2}[r.IntN(2)]
-	b.options.Definition.Rate = []float64{0, 10}[r.IntN(2)]
+	quick := chance(50) // the gateway, so that attempts begin with their saves
+	if !quick {
+		b.options.Definition.Rate = []float64{0, 10}[r.IntN(2)]
+	}
 	b.options.Ramp = chance(50)
 	b.options.Slots = NewSlots([]int{2, 10_000}[r.IntN(2)])
 	b.probe = func() data.Cause {
@@ -774,7 +808,8 @@ func live(t *testing.T, r *rand.Rand) {
 	}
 	slow := chance(30)
 	var wild atomic.Bool // lanes fail
-	wild.Store(chance(50))
+	lost := chance(50)
+	wild.Store(lost)
 	b.commitTime = func() time.Duration {
 		if slow && chance(20) {
 			return within(2 * time.Second)
@@ -785,11 +820,15 @@ func live(t *testing.T, r *rand.Rand) {
 		if chance(3) {
 			panic("provoked")
 		}
-		time.Sleep(within(timeout))
+		if quick {
+			time.Sleep(within(20 * time.Millisecond))
+		} else {
+			time.Sleep(within(timeout))
+		}
 		if chance(3) {
 			return data.Result{Outcome: data.OutcomeWithdrawn}
 		}
-		if chance(40) {
+		if chance(40) || quick && chance(80) {
 			return delivering(ctx, m, number)
 		}
 		if chance(3) {
@@ -806,24 +845,32 @@ func live(t *testing.T, r *rand.Rand) {
 			panic(errors.New("provoked"))
 		}
 	}
-	b.store.accept(below(700))
+	if !quick {
+		b.store.accept(below(700))
+	}
 	b.run()
 	for wake := range uint64(30) {
-		b.accept(below(40), wake+1)
+		if !quick || chance(20) {
+			b.accept(below(40), wake+1)
+		}
+		for range below(10) {
+			b.save(1+below(3), wake+1)
+			time.Sleep(within(time.Second))
+		}
 		if chance(20) {
 			b.store.mu.Lock()
 			b.store.broken = below(4)
 			b.store.mu.Unlock()
 		}
 		if chance(20) {
-			paused := chance(50)
+			paused := chance(50) && (!quick || chance(30))
 			b.store.mu.Lock()
 			b.store.lane.Paused = paused
 			b.store.mu.Unlock()
 			b.tell(Pause{Paused: paused})
 		}
 		if chance(20) {
-			b.define(chance(50))
+			b.define(chance(50) || quick && chance(70))
 		}
 		time.Sleep(within(20 * time.Second))
 	}
@@ -846,6 +893,9 @@ func live(t *testing.T, r *rand.Rand) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if most := b.options.Definition.Concurrency; !lost && atATime(b.requests) > most {
+		t.Errorf("%d requests were under way at a time; want at most %d", atATime(b.requests), most)
+	}
 	last := make(map[data.ID]sent)
 	for _, s := range b.requests {
 		if s.withdrawn {
@@ -861,4 +911,5 @@ func live(t *testing.T, r *rand.Rand) {
 		}
 		last[s.id] = s
 	}
+	return b.store.atOnce
 }

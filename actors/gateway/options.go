@@ -43,6 +43,8 @@ type Options struct {
 	Define func() (Definition, bool)
 	// Slots share with other lanes what may be under way.
 	Slots *Slots
+	// Allowances are what lets the store begin first attempts of the lane by itself.
+	Allowances *Allowances
 	// Ramp says that the lane begins with one attempt at a time, as all do that
 	// have work when the process starts.
 	Ramp  bool

@@ -7,10 +7,12 @@ import (
 )
 
 // Wake says that messages for this gateway were accepted. The manager sends it.
-// Number counts the wakes of this lane, for Idle. Refs are what came to the end of its
-// queue with one commit; without any, something may have come that nobody names.
+// Number counts the wakes of this lane, for Idle. Begun are the attempts that one commit
+// began for it, and Refs what it put at the end of its queue; without any of these,
+// something may have come that nobody names.
 type Wake struct {
 	Number uint64
+	Begun  []data.Begun
 	Refs   []data.Ref
 }
 
@@ -97,6 +99,9 @@ type token struct {
 	incarnation *Actor
 	timer       uint64
 }
+
+// IgnoreDeadLetterLogging keeps message texts out of the log.
+func (Wake) IgnoreDeadLetterLogging() {}
 
 // IgnoreDeadLetterLogging keeps message texts out of the log.
 func (recorded) IgnoreDeadLetterLogging() {}

@@ -22,6 +22,7 @@ type schedule struct {
 
 	claimed map[data.ID]data.Ref // begun in the store's eyes soon
 	flying  map[data.ID]int      // requests under way: attempt numbers
+	away    int                  // begun by the store, and not heard of yet
 	retries bool                 // the turn: whether the next claim is a retry
 }
 
@@ -60,7 +61,7 @@ func (s *schedule) resume(now data.StoreTime, l data.Lane, d Definition, ramp bo
 // open returns how many attempts may begin at time now, or whether the gateway
 // is to be probed instead.
 func (s *schedule) open(now data.StoreTime) (attempts int, probe bool) {
-	waits := len(s.ready) + s.due(now)
+	waits := s.waits(now)
 	if waits == 0 || s.shut() {
 		return 0, false
 	}
@@ -99,10 +100,10 @@ func (s *schedule) wake(now data.StoreTime) data.StoreTime {
 	switch {
 	case s.shut() || s.full(s.underWay()):
 		return data.Never
-	case len(s.ready)+s.due(now) > 0 && s.outage.holds():
+	case s.waits(now) > 0 && s.outage.holds():
 		_, wake := s.outage.probe(now)
 		return wake
-	case len(s.ready)+s.due(now) > 0:
+	case s.waits(now) > 0:
 		_, wake := s.room(now, s.underWay())
 		return wake
 	case len(s.waiting) > 0:
@@ -127,7 +128,20 @@ func (s *schedule) due(now data.StoreTime) int {
 
 func (s *schedule) dueAt(r data.Ref) data.StoreTime { return max(r.Due, s.notBefore) }
 
-func (s *schedule) underWay() int { return len(s.claimed) + len(s.flying) }
+func (s *schedule) underWay() int { return len(s.claimed) + len(s.flying) + s.away }
+
+// spare returns how many attempts the store may have begun by itself that the lane has
+// not heard of: as many as there is room for. It is none where there is a rate.
+func (s *schedule) spare(now data.StoreTime) int {
+	if s.bucket.rate > 0 {
+		return 0
+	}
+	room, _ := s.room(now, s.underWay()-s.away)
+	return room
+}
+
+// waits counts the references whose attempts could begin now, if the gate were open.
+func (s *schedule) waits(now data.StoreTime) int { return len(s.ready) + s.due(now) }
 
 // wants says what to load, if anything. It must be answered with loaded.
 func (s *schedule) wants(now data.StoreTime) (load, bool) {

@@ -90,6 +90,17 @@ func (h *Share) Take(want int) (got int) {
 	return got
 }
 
+// TakeIdle takes a slot that nobody waits for, if the lane is prompt and there is one.
+func (h *Share) TakeIdle() (ok bool) {
+	h.change(func() {
+		if ok = !h.left && h.prompt() && !h.slots.queued(h) && h.slots.allows(h); ok {
+			h.add(1)
+			h.taken++
+		}
+	})
+	return ok
+}
+
 // Give gives back slots that were taken and not started.
 func (h *Share) Give(n int) {
 	h.change(func() {

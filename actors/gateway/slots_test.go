@@ -228,6 +228,32 @@ func TestSlotsOfALaneThatIsLost(t *testing.T) {
 	}
 }
 
+// A slot that nobody waits for is for prompt lanes, while they are there.
+func TestTakeIdle(t *testing.T) {
+	for name, c := range map[string]struct {
+		prepare func(s *Slots, l *tenant)
+		want    bool
+	}{
+		"one is free":  {func(*Slots, *tenant) {}, true},
+		"none is free": {func(s *Slots, _ *tenant) { join(s, true).take(4) }, false},
+		"others wait for one": {func(s *Slots, _ *tenant) {
+			s.limit = 0
+			join(s, true).take(1)
+			s.limit = 4
+		}, false},
+		"it is not prompt": {func(_ *Slots, l *tenant) { l.share.Prompt(false) }, false},
+		"it has left":      {func(_ *Slots, l *tenant) { l.share.Leave() }, false},
+	} {
+		s := NewSlots(4)
+		l := join(s, true)
+		c.prepare(s, l)
+		got := l.share.TakeIdle()
+		if got != c.want || (l.share.held > 0) != c.want {
+			t.Errorf("%s: TakeIdle() = %v; want %v", name, got, c.want)
+		}
+	}
+}
+
 // TestSlotsHistories lets lanes of all kinds take and give in any order and at any
 // pace: never more than the limit, half kept for prompt lanes, and whoever waits
 // gets one once there is one for it, or when an alarm comes that is set.
@@ -248,7 +274,7 @@ func TestSlotsHistories(t *testing.T) {
 		for range rapid.IntRange(0, 200).Draw(t, "steps") {
 			l := rapid.SampledFrom(lanes).Draw(t, "lane")
 			others := s.rest
-			switch rapid.IntRange(0, 6).Draw(t, "step") {
+			switch rapid.IntRange(0, 7).Draw(t, "step") {
 			case 0, 1:
 				want := rapid.IntRange(0, limit+1).Draw(t, "want")
 				if got := l.take(want); got > want {
@@ -271,6 +297,12 @@ func TestSlotsHistories(t *testing.T) {
 				l.share.Prompt(rapid.Bool().Draw(t, "now prompt"))
 				others = s.rest // a lane that turns bad keeps what it has
 			case 6:
+				if l.share.TakeIdle() {
+					if l.taken++; !l.share.prompt() {
+						t.Fatal("a lane that is not prompt got a slot without its turn")
+					}
+				}
+			case 7:
 				clock.pass(rapid.SampledFrom([]time.Duration{time.Millisecond, time.Second}).Draw(t, "passes"))
 			}
 			used, rest := 0, 0

@@ -24,12 +24,15 @@ type memory struct {
 	flying    map[data.ID]data.InFlight
 	lane      data.Lane // Held, Paused, Unreached and Began
 	doubt     data.StoreTime
+	newest    data.ID                         // the last that was queued
 	expires   func(id data.ID) data.StoreTime // of what is accepted; nil for never
 	expired   int                             // claims
 	refused   int                             // claims
 	closed    int                             // claims that came to a lane that was held or paused
 	late      int                             // settles
 	withdrawn int                             // attempts
+	atOnce    int                             // attempts that began with their saves
+	begins    int                             // records with claims
 	broken    int                             // reads that will fail
 	reads     int
 }
@@ -43,14 +46,53 @@ func (s *memory) accept(n int) data.ID {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	first := data.ID(len(s.messages) + 1)
-	for i := range data.ID(n) {
-		m := &data.Message{ID: first + i, State: data.Queued}
-		if s.expires != nil {
-			m.Expires = s.expires(m.ID)
-		}
-		s.messages[m.ID] = m
+	for range n {
+		s.newest = s.add()
 	}
 	return first
+}
+
+func (s *memory) add() data.ID {
+	m := &data.Message{ID: data.ID(len(s.messages) + 1), State: data.Queued}
+	if s.expires != nil {
+		m.Expires = s.expires(m.ID)
+	}
+	s.messages[m.ID] = m
+	return m.ID
+}
+
+// save stores n messages as the real store does: first attempts begin as they are
+// allowed, and what is left is queued.
+func (s *memory) save(n int, allow func() *data.Allowance, now data.StoreTime) (m data.Arrival) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for range n {
+		id := s.add()
+		var a *data.Allowance
+		if !s.lane.Paused && now >= s.lane.Held && !s.queued(id) {
+			a = allow()
+		}
+		if a == nil {
+			m.Refs = append(m.Refs, data.Ref{ID: id, Number: 1, Run: id, Prior: s.newest})
+			s.newest = id
+			continue
+		}
+		o := &data.Begin{}
+		s.begin(o, data.Claim{Ref: data.Ref{ID: id, Number: 1}, Policy: a.Policy, Timeout: a.Timeout}, now)
+		m.Begun = append(m.Begun, data.Begun{Granted: o.Granted[0], Allowance: a})
+		s.atOnce++
+	}
+	return m
+}
+
+// queued reports whether a message before another is queued.
+func (s *memory) queued(before data.ID) bool {
+	for id := range before {
+		if m := s.messages[id]; m != nil && m.State == data.Queued {
+			return true
+		}
+	}
+	return false
 }
 
 // cancel takes a message back if it can.
@@ -70,6 +112,7 @@ func (s *memory) commit(begin *data.Begin, settles []*data.Settle, now data.Stor
 	if begin == nil {
 		return
 	}
+	s.begins++
 	if s.lane.Paused || now < s.lane.Held {
 		begin.Closed = data.Closed{Paused: s.lane.Paused, Held: s.lane.Held}
 		for _, c := range begin.Claims {
@@ -79,25 +122,29 @@ func (s *memory) commit(begin *data.Begin, settles []*data.Settle, now data.Stor
 		return
 	}
 	for _, c := range begin.Claims {
-		m := s.messages[c.Ref.ID]
-		if s.stands(m, c, now) {
-			begin.Standing = append(begin.Standing, c.Ref)
-			continue
-		}
-		if m.Expired(now) && c.Ref.Number == m.NextNumber() && m.Expire() == nil {
-			s.expired++
-			begin.Overdue = append(begin.Overdue, data.Ended{ID: m.ID, State: m.State})
-			continue
-		}
-		if err := m.Begin(c.Ref.Number, now); err != nil {
-			s.refused++
-			continue
-		}
-		s.check(m, c, now)
-		s.lane.Began = now
-		s.flying[m.ID] = data.InFlight{ID: m.ID, Number: c.Ref.Number, Began: now, Policy: c.Policy, Timeout: c.Timeout}
-		begin.Granted = append(begin.Granted, data.Granted{Message: *m, Number: c.Ref.Number, Began: now})
+		s.begin(begin, c, now)
 	}
+}
+
+func (s *memory) begin(begin *data.Begin, c data.Claim, now data.StoreTime) {
+	m := s.messages[c.Ref.ID]
+	if s.stands(m, c, now) {
+		begin.Standing = append(begin.Standing, c.Ref)
+		return
+	}
+	if m.Expired(now) && c.Ref.Number == m.NextNumber() && m.Expire() == nil {
+		s.expired++
+		begin.Overdue = append(begin.Overdue, data.Ended{ID: m.ID, State: m.State})
+		return
+	}
+	if err := m.Begin(c.Ref.Number, now); err != nil {
+		s.refused++
+		return
+	}
+	s.check(m, c, now)
+	s.lane.Began = now
+	s.flying[m.ID] = data.InFlight{ID: m.ID, Number: c.Ref.Number, Began: now, Policy: c.Policy, Timeout: c.Timeout}
+	begin.Granted = append(begin.Granted, data.Granted{Message: *m, Number: c.Ref.Number, Began: now})
 }
 
 // stands reports whether an attempt may begin later: it is not due, or comes before
@@ -109,12 +156,7 @@ func (s *memory) stands(m *data.Message, c data.Claim, now data.StoreTime) bool 
 	if m.State != data.Queued || c.Ref.Number != 1 {
 		return false
 	}
-	for id := range m.ID {
-		if before := s.messages[id]; before != nil && before.State == data.Queued {
-			return true
-		}
-	}
-	return false
+	return s.queued(m.ID)
 }
 
 func (s *memory) settle(o *data.Settle) {

@@ -172,10 +172,13 @@ func (a *Actor) onResumed(ctx actor.Context, m resumed) {
 
 func (a *Actor) onAccepted(ctx actor.Context, m Accepted) {
 	for _, arrival := range m.Arrived {
-		if what := a.lanes.accepted(arrival.Gateway); what == tell {
-			a.wake(ctx, arrival.Gateway, arrival.Refs)
-		} else {
+		what := a.lanes.accepted(arrival.Gateway)
+		if what != tell {
 			a.do(ctx, arrival.Gateway, what, false)
+		}
+		// What has begun is the lane's in any case: to send it, or to take it back.
+		if a.lanes.running[arrival.Gateway] != nil && (what == tell || len(arrival.Begun) > 0) {
+			a.wake(ctx, arrival)
 		}
 	}
 }
@@ -251,17 +254,17 @@ func (a *Actor) do(ctx actor.Context, name string, what action, ramp bool) {
 	case start:
 		a.start(ctx, name, ramp)
 	case tell:
-		a.wake(ctx, name, nil)
+		a.wake(ctx, data.Arrival{Gateway: name})
 	case stop:
 		ctx.Poison(a.lanes.running[name].pid)
 	}
 }
 
-// wake tells a lane that there are messages for it; refs are those of them that came
-// last, as far as that is known.
-func (a *Actor) wake(ctx actor.Context, name string, refs []data.Ref) {
-	r := a.lanes.running[name]
-	ctx.Send(r.pid, gateway.Wake{Number: r.wakes, Refs: refs})
+// wake tells a lane that there are messages for it, and which came last, as far as that
+// is known.
+func (a *Actor) wake(ctx actor.Context, m data.Arrival) {
+	r := a.lanes.running[m.Gateway]
+	ctx.Send(r.pid, gateway.Wake{Number: r.wakes, Begun: m.Begun, Refs: m.Refs})
 }
 
 // start spawns a lane. It finds its messages in the store by itself. A manager

@@ -114,11 +114,13 @@ type bench struct {
 	shop    *shop
 	options Options
 	takes   time.Duration // for the gateways to answer
-	fault   func(actor string, message any)
-	system  *actor.ActorSystem
-	top     *actor.PID
-	manager *actor.PID
-	log     bytes.Buffer
+	// allowances are those of all lanes.
+	allowances *gateway.Allowances
+	fault      func(actor string, message any)
+	system     *actor.ActorSystem
+	top        *actor.PID
+	manager    *actor.PID
+	log        bytes.Buffer
 
 	mu         sync.Mutex
 	oneByOne   bool // the manager is told which gateway changed
@@ -134,6 +136,7 @@ func newBench(t *testing.T) *bench {
 		t:          t,
 		shop:       &shop{queued: make(map[string]int), flying: make(map[string][]data.InFlight), paused: make(map[string]bool)},
 		fault:      func(string, any) {},
+		allowances: gateway.NewAllowances(),
 		undeclared: map[string]bool{"nobody": true},
 		delivered:  make(map[string]int),
 		starts:     make(map[string]int),
@@ -152,6 +155,7 @@ func newBench(t *testing.T) *bench {
 		Lane: func(d gateway.Definition) gateway.Options {
 			return gateway.Options{
 				Definition: d,
+				Allowances: b.allowances,
 				Queue:      b.shop,
 				Now:        func() data.StoreTime { return data.StoreTime(time.Since(start)) },
 				Record:     b.shop.record,
@@ -182,7 +186,7 @@ func (b *bench) deliver(ctx context.Context, m data.Message, _ int) data.Result 
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.delivered[m.Gateway]++
-	return data.Result{Outcome: data.OutcomeDelivered}
+	return data.Result{Outcome: data.OutcomeDelivered, Status: 200}
 }
 
 func (b *bench) guard(props *actor.Props) {
@@ -227,6 +231,34 @@ func (b *bench) stop() {
 func (b *bench) accept(name string, n int) {
 	b.shop.accept(name, n)
 	b.tell(Accepted{Arrived: []data.Arrival{{Gateway: name}}})
+}
+
+// begin begins an attempt with its save, once the gateway was prompt, and returns how to
+// say so.
+func (b *bench) begin(name string) Accepted {
+	b.t.Helper()
+	b.accept(name, 1)
+	time.Sleep(time.Second)
+	synctest.Wait()
+	a := b.allowances.Take(name)
+	if a == nil {
+		b.t.Fatalf("no attempt of %s may begin with its save", name)
+	}
+	b.shop.mu.Lock()
+	defer b.shop.mu.Unlock()
+	b.shop.flying[name] = append(b.shop.flying[name], data.InFlight{ID: 1000, Number: 1, Timeout: time.Hour})
+	g := data.Granted{Message: data.Message{ID: 1000, Gateway: name}, Number: 1}
+	return Accepted{Arrived: []data.Arrival{{Gateway: name, Begun: []data.Begun{{Granted: g, Allowance: a}}}}}
+}
+
+func (b *bench) wantSettled(name string) {
+	b.t.Helper()
+	synctest.Wait()
+	b.shop.mu.Lock()
+	defer b.shop.mu.Unlock()
+	if n := len(b.shop.flying[name]); n > 0 {
+		b.t.Errorf("%d attempts of %s are not settled", n, name)
+	}
 }
 
 func (b *bench) tell(m any) { b.system.Root.Send(b.manager, m) }
@@ -407,6 +439,42 @@ func TestManagerRestartWithLaneStopping(t *testing.T) {
 		b.want("delivered", b.delivered, "a", 2)
 		b.want("delivered", b.delivered, "b", 1)
 	})
+}
+
+// What began with its save goes to its lane: to be sent, or to be taken back when the
+// lanes are drained, or by the next lane when the one that allowed it is gone.
+func TestBegunAtOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		meanwhile func(b *bench)
+		delivered int
+	}{
+		"sent":     {func(*bench) {}, 2},
+		"draining": {func(b *bench) { b.tell(Drain{}) }, 1},
+		"gone": {func(b *bench) {
+			b.fault = once(func(name string, m any) bool { _, ok := m.(Redefine); return ok && name == "manager" })
+			b.tell(Redefine{})
+		}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t)
+				b.run()
+				defer b.stop()
+				begun := b.begin("a")
+				c.meanwhile(b)
+				synctest.Wait()
+				if b.drained > 0 {
+					t.Error("drained with an attempt on its way to its lane")
+				}
+				b.tell(begun)
+				b.wantSettled("a")
+				b.want("delivered", b.delivered, "a", c.delivered)
+				if want := name == "draining"; (b.drained == 1) != want {
+					t.Errorf("drained %d times", b.drained)
+				}
+			})
+		})
+	}
 }
 
 func TestDrain(t *testing.T) {

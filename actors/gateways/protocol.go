@@ -2,8 +2,8 @@ package gateways
 
 import "github.com/postrider/postrider/data"
 
-// Accepted says which messages came to the queues of gateways, in the store. The
-// persister causes it after each commit that has some.
+// Accepted says which messages came to gateways, in the store: to the ends of their
+// queues, or begun at once. The persister causes it after each commit that has some.
 type Accepted struct{ Arrived []data.Arrival }
 
 // Paused says that a lane was paused, or is so no longer, after that is in the

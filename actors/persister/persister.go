@@ -8,7 +8,8 @@
 //
 // It accepts save, cancel, pause, declare and resend, which [Client] sends, and [Record],
 // and answers each when it is on disk. By itself it deletes what was kept for long
-// enough, in small steps that share commits with what others ask for.
+// enough, in small steps that share commits with what others ask for. A first attempt that
+// its lane allows begins in the commit that accepts its message.
 //
 // It blocks on one thing, the commit; [Client.Accepting]
 // tells when that takes too long. A commit that fails, or a panic, ends the
@@ -35,11 +36,14 @@ type Store interface {
 	Now() data.StoreTime
 }
 
-// Options say what the persister works with. All fields are needed but Pruned.
+// Options say what the persister works with. All fields are needed but Allow and Pruned.
 type Options struct {
 	Store Store
 	// Retention says how long records are kept; zero keeps everything.
 	Retention data.Retention
+	// Allow says whether the first attempt of a message begins with it, as in
+	// [data.Batch]; nil for never.
+	Allow func(gateway string) *data.Allowance
 	// Accepted is told which messages gateways got, after they are on disk.
 	Accepted func([]data.Arrival)
 	// Paused is told that a lane was paused, or is not any more, after that is on disk.
@@ -171,6 +175,7 @@ func (a *Actor) flush(ctx actor.Context) {
 func (a *Actor) apply() error {
 	a.options.Watch.begin()
 	defer a.options.Watch.end()
+	a.group.batch.Allow = a.options.Allow
 	err := a.options.Store.Apply(&a.group.batch)
 	if err != nil && !errors.Is(err, data.ErrStorage) {
 		err = fmt.Errorf("%w: %w", data.ErrStorage, err)

@@ -103,6 +103,9 @@ func runWith(t *testing.T, d *disk, keep data.Retention) *bench {
 			defer b.mu.Unlock()
 			b.pruned = append(b.pruned, records)
 		},
+		Allow: func(gateway string) *data.Allowance {
+			return &data.Allowance{By: gateway}
+		},
 		Accepted: func(arrived []data.Arrival) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
@@ -257,6 +260,21 @@ func TestEachIsAnswered(t *testing.T) {
 		}
 		if _, err := b.client.Cancel(t.Context(), 9); !errors.Is(err, data.ErrSending) {
 			t.Errorf("Cancel(9) = %v; want %v", err, data.ErrSending)
+		}
+	})
+}
+
+// TestBegunIsPassedOn has the store ask what is allowed, and tells what began.
+func TestBegunIsPassedOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := run(t, &disk{answer: func(b *data.Batch) {
+			b.Arrived = append(b.Arrived, data.Arrival{Gateway: "a", Begun: []data.Begun{{Allowance: b.Allow("a")}}})
+		}})
+		defer b.stop()
+		b.saveAll(t.Context(), message("a"))
+		synctest.Wait()
+		if len(b.accepted) != 1 || b.accepted[0][0].Begun[0].Allowance.By != "a" {
+			t.Errorf("accepted = %+v; want what began under the allowance of a", b.accepted)
 		}
 	})
 }

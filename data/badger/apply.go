@@ -35,12 +35,14 @@ func (s *Store) Apply(b *data.Batch) error {
 type writer struct {
 	s       *Store
 	t       *transaction
+	allow   func(gateway string) *data.Allowance
 	arrived []data.Arrival
 }
 
 func (s *Store) newWriter() *writer { return &writer{s: s, t: s.begin()} }
 
 func (w *writer) apply(b *data.Batch) error {
+	w.allow, w.t.allow = b.Allow, b.Allow
 	defer func() { w.t.txn.Discard() }()
 	err := each(b.Settles, w.settle)
 	if err == nil {
@@ -97,6 +99,7 @@ func (w *writer) room(price func(*transaction) cost) (bool, error) {
 		return false, err
 	}
 	w.t = w.s.begin()
+	w.t.allow = w.allow
 	if w.t.take(price(w.t)) {
 		return true, nil
 	}

@@ -80,6 +80,19 @@ func TestCostOfALife(t *testing.T) {
 		k.machine().pass(time.Hour)
 		try(k.waiting("gateway_1", data.Ref{}, n), delivered)
 		check("tried again, delivered", n/2, 2+5*share+0.1)
+		for range n / group {
+			b := &data.Batch{Allow: func(string) *data.Allowance { return &data.Allowance{Policy: minute} }}
+			for range group {
+				b.Saves = append(b.Saves, &data.Save{Messages: []data.NewMessage{{Gateway: "gateway_1", Text: text}}})
+			}
+			k.apply(b)
+			settle := &data.Batch{}
+			for _, g := range b.Arrived[0].Begun {
+				settle.Settles = append(settle.Settles, &data.Settle{Gateway: "gateway_1", ID: g.Message.ID, Number: 1, Ended: k.Now(), Result: delivered})
+			}
+			k.apply(settle)
+		}
+		check("begun with its save, delivered", n, 2+5*share+0.1)
 		k.verify()
 	}
 }

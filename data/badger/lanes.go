@@ -63,16 +63,24 @@ func (l *lane) move(from, to data.State) {
 	l.counts[to]++
 }
 
-// arrival is a run that is put at the end of the lane's queue.
-func (l *lane) arrival(run []data.ID) data.Arrival {
-	a := data.Arrival{Gateway: l.gateway, Refs: make([]data.Ref, len(run))}
-	last := run[len(run)-1]
-	for i, id := range run {
+// arrival is what a change brings to the lane. Its run is put at the end of the queue.
+func (l *lane) arrival(c *change) data.Arrival {
+	a := data.Arrival{Gateway: l.gateway, Begun: c.begun}
+	if len(c.run) == 0 {
+		return a
+	}
+	a.Refs = make([]data.Ref, len(c.run))
+	last := c.run[len(c.run)-1]
+	for i, id := range c.run {
 		a.Refs[i] = data.Ref{ID: id, Number: 1, Run: last, Prior: l.newest}
 		l.newest = id
 	}
 	return a
 }
+
+// passed reports whether the head of the lane's queue is known to be behind the last
+// that was put there: then nothing is queued, and no run names what has ended.
+func (l *lane) passed() bool { return l.newest != 0 && l.ready > l.newest }
 
 // land removes an attempt under way.
 func (l *lane) land(id data.ID) {

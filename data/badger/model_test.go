@@ -35,8 +35,10 @@ type model struct {
 	lanes    map[string]*data.Lane // Last, Began, Held, Paused, Unreached
 	keep     data.Retention
 	gateways []string
-	heads    map[string]data.ID // of the queued messages, before the batch in hand
-	doubtful map[data.ID]bool   // what was there at a start in doubt
+	heads    map[string]data.ID       // of the queued messages, before the batch in hand
+	doubtful map[data.ID]bool         // what was there at a start in doubt
+	begun    map[data.ID]data.Granted // by the batch in hand with their saves
+	atOnce   int                      // how many in all
 }
 
 // TestStoreAgreesWithItsModel applies random batches, restarts, kills and clock
@@ -70,6 +72,9 @@ func TestStoreAgreesWithItsModel(t *testing.T) {
 			m.finish()
 			m.restart()
 			m.empty()
+			if m.atOnce < 10 {
+				t.Errorf("%d attempts began with their saves: too few to say anything", m.atOnce)
+			}
 		})
 	}
 }
@@ -99,6 +104,28 @@ func (m *model) step() {
 		b.Saves = append(b.Saves, m.newSave())
 	}
 	m.submit(b)
+	if m.chance(20) {
+		m.catchUp()
+	}
+}
+
+// catchUp begins all that is queued, so that what is saved beside that may begin at
+// once: no lane is held or paused then.
+func (m *model) catchUp() {
+	m.t.Helper()
+	m.machine().pass(8 * time.Minute)
+	for range 4 {
+		b := &data.Batch{Saves: []*data.Save{m.newSave()}}
+		for _, g := range m.gateways {
+			b.Pauses = append(b.Pauses, &data.Pause{Gateway: g})
+			o := &data.Begin{Gateway: g}
+			for _, r := range m.ready(g, 0, 1000) {
+				o.Claims = append(o.Claims, data.Claim{Ref: r, Policy: minute})
+			}
+			b.Begins = append(b.Begins, o)
+		}
+		m.submit(b)
+	}
 }
 
 // submit applies a batch and judges its answers.
@@ -111,8 +138,67 @@ func (m *model) submit(b *data.Batch) {
 			m.heads[g] = l.ready
 		}
 	}
+	left, taken := make(map[string]int), make(map[*data.Allowance]string)
+	for _, g := range m.gateways {
+		left[g] = m.random.IntN(5) - 1
+	}
+	b.Allow = func(gateway string) *data.Allowance {
+		if left[gateway] <= 0 {
+			return nil
+		}
+		left[gateway]--
+		a := &data.Allowance{Policy: minute}
+		taken[a] = gateway
+		return a
+	}
 	m.apply(b)
+	m.takeBegun(b, taken)
 	m.judge(b, wall)
+	for id := range m.begun {
+		m.t.Errorf("message %s began and was not saved", id)
+	}
+}
+
+// takeBegun notes what a batch began with its saves: one attempt for each allowance
+// that was taken, in the order of acceptance.
+func (m *model) takeBegun(b *data.Batch, taken map[*data.Allowance]string) {
+	m.t.Helper()
+	m.begun = make(map[data.ID]data.Granted)
+	for _, a := range b.Arrived {
+		for _, g := range a.Begun {
+			if taken[g.Allowance] != a.Gateway || g.Message.Gateway != a.Gateway || g.Number != 1 {
+				m.t.Errorf("%+v began in %s under an allowance of %q", g, a.Gateway, taken[g.Allowance])
+			}
+			delete(taken, g.Allowance)
+			m.begun[g.Message.ID] = g.Granted
+		}
+	}
+	if len(taken) > 0 {
+		m.t.Errorf("%d allowances were taken and not used", len(taken))
+	}
+	m.atOnce += len(m.begun)
+}
+
+// beginAtOnce judges a message that was saved and begun.
+func (m *model) beginAtOnce(w *data.Message, wall time.Time) {
+	m.t.Helper()
+	g, ok := m.begun[w.ID]
+	if !ok {
+		return
+	}
+	delete(m.begun, w.ID)
+	for _, before := range m.messages {
+		if before.Gateway == w.Gateway && before.State == data.Queued && before != w {
+			m.t.Errorf("message %s began before %s, which is queued", w.ID, before.ID)
+		}
+	}
+	same := g.Message.Text == w.Text && g.Message.To == w.To && g.Message.Title == w.Title && maps.Equal(g.Message.Params, w.Params)
+	if err := w.Begin(1, g.Began); err != nil || !same || m.closed(w.Gateway) {
+		m.t.Errorf("%+v began at once as %+v in a lane that is %+v: %v", w, g, m.lanes[w.Gateway], err)
+	}
+	m.lanes[w.Gateway].Began = g.Began
+	g.Message.DueAt = wall
+	m.flying[w.ID] = g
 }
 
 func (m *model) text() string {
@@ -291,9 +377,10 @@ func (m *model) judgeResend(o *data.Resend, wall time.Time) {
 	if o.Err != nil || len(o.Resent) != len(o.IDs) {
 		m.t.Fatalf("resend of %v = %v, %v", o.IDs, o.Resent, o.Err)
 	}
+	known := maps.Clone(m.messages) // what it makes itself is not among that
 	for i, r := range o.Resent {
 		want := data.Resent{Old: o.IDs[i], Err: data.ErrNotFound}
-		if old := m.messages[r.Old]; old != nil {
+		if old := known[r.Old]; old != nil {
 			want = data.Resent{Old: r.Old, New: r.New, Gateway: old.Gateway, Err: old.Resend(r.New)}
 			if want.Err != nil {
 				want.New = old.ResentAs
@@ -547,6 +634,7 @@ func (m *model) judgeSave(o *data.Save, wall time.Time) {
 			m.limit(w, n.ExpiresIn, wall)
 		}
 		m.messages[id] = w
+		m.beginAtOnce(w, wall)
 	}
 }
 

@@ -122,5 +122,9 @@ func (t *transaction) resend(r *data.Resent, old letter) error {
 	if left := t.left(m); m.Expires != 0 && left > 0 {
 		t.expireIn(&again, left)
 	}
-	return t.queue(old.lane, again)
+	n, err := t.storeNew(old.lane, again)
+	if err == nil {
+		t.queue(old.lane, n)
+	}
+	return err
 }

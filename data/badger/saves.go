@@ -169,11 +169,46 @@ func (t *transaction) storeMessages(o *data.Save) error {
 		if n.ExpiresIn > 0 {
 			t.expireIn(&m, n.ExpiresIn)
 		}
-		if err := t.queue(t.s.laneOf(n.Gateway), m); err != nil {
+		if err := t.enter(t.s.laneOf(n.Gateway), m); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// enter stores a new message and begins its first attempt if that is allowed, else
+// queues it.
+func (t *transaction) enter(l *lane, n data.Message) error {
+	m, err := t.storeNew(l, n)
+	if err != nil {
+		return err
+	}
+	a := t.allowance(l)
+	if a == nil {
+		t.queue(l, m)
+		return nil
+	}
+	c := data.Claim{Ref: data.Ref{ID: m.ID, Number: 1}, Policy: a.Policy, Timeout: a.Timeout}
+	if err := t.beginAttempt(l, m, c); err != nil {
+		return err
+	}
+	l.ready = m.ID + 1 // nothing is queued, and nobody looks for this one in the queue
+	t.touch(l).begun = append(t.touch(l).begun, data.Begun{Granted: t.grant(l, m, c), Allowance: a})
+	m.unload()
+	return nil
+}
+
+// allowance is under what the first attempt of a new message of a lane begins; nil
+// when it is to be queued, as it must be behind any other. What no price covered begins only
+// while there is room for it.
+func (t *transaction) allowance(l *lane) *data.Allowance {
+	switch {
+	case t.allow == nil, !l.passed(), len(t.touch(l).run) > 0, l.closed(t.marker.time), len(l.flying) >= maxFlying:
+		return nil
+	case !t.take(cost{bytes: inFlightBytes}):
+		return nil
+	}
+	return t.allow(l.gateway)
 }
 
 // expireIn says how long a new message is wanted.
@@ -182,8 +217,8 @@ func (t *transaction) expireIn(m *data.Message, left time.Duration) {
 	m.ExpiresAt = t.marker.wall.Add(left).Truncate(time.Millisecond) // as it is stored
 }
 
-// queue stores a new message at the end of a lane's queue.
-func (t *transaction) queue(l *lane, n data.Message) error {
+// storeNew stores a new message, which has no place yet.
+func (t *transaction) storeNew(l *lane, n data.Message) (*message, error) {
 	m := &message{Message: n, lane: l.number}
 	size := m.contentSize()
 	m.long = m.where(size)
@@ -192,12 +227,16 @@ func (t *transaction) queue(l *lane, n data.Message) error {
 	if m.long != inline {
 		k := textKey(m.ID)
 		if err := t.set(k, m.encodeContent(k, size)); err != nil {
-			return err
+			return nil, err
 		}
 	}
+	l.counts[data.Queued]++
+	return m, t.storeMessage(m)
+}
+
+// queue puts a new message at the end of a lane's queue.
+func (t *transaction) queue(l *lane, m *message) {
 	c := t.touch(l)
 	c.run = append(c.run, m.ID)
-	l.counts[data.Queued]++
 	t.s.fresh.put(m)
-	return t.storeMessage(m)
 }

@@ -6,7 +6,8 @@
 // per commit. A message is one entry when it is accepted and one, the same key
 // again, when it is settled; everything else about it (its place in the queue,
 // the attempt under way, its place among the ended, the counts) is a share of
-// one entry per lane and commit. A message that waits for a retry adds one entry
+// one entry per lane and commit, of which a first attempt that begins in the commit
+// that accepts its message needs one less. A message that waits for a retry adds one entry
 // that is deleted when the next attempt begins. When its time is over, each message
 // is deleted by one entry more, and the events of a commit by one for all.
 package badger

@@ -22,6 +22,7 @@ type transaction struct {
 	keys     map[[32]byte]*data.Save // these saves by idempotency key
 	again    []*data.Save            // repeats of those
 	changes  []*change
+	allow    func(gateway string) *data.Allowance // nil allows none
 	arrived  []data.Arrival
 	garbage  int64 // bytes deleted
 	forced   bool  // commits also without a change, for its marker
@@ -32,10 +33,11 @@ type transaction struct {
 
 // change is what a transaction does to one lane.
 type change struct {
-	lane *lane
-	run  []data.ID              // accepted
-	done [data.States][]data.ID // ended, by state
-	left place                  // the last place in the waiting queue that became free
+	lane  *lane
+	begun []data.Begun           // accepted and begun
+	run   []data.ID              // accepted and queued
+	done  [data.States][]data.ID // ended, by state
+	left  place                  // the last place in the waiting queue that became free
 }
 
 func (s *Store) begin() *transaction {
@@ -153,8 +155,10 @@ func (t *transaction) commit() error {
 func (t *transaction) storeChange(c *change) error {
 	l := c.lane
 	l.change = nil
+	if len(c.begun)+len(c.run) > 0 {
+		t.arrived = append(t.arrived, l.arrival(c))
+	}
 	if len(c.run) > 0 {
-		t.arrived = append(t.arrived, l.arrival(c.run))
 		k := runKey(l.number, c.run[len(c.run)-1])
 		if err := t.set(k, encodeIDs(k, c.run)); err != nil {
 			return err
