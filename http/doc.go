@@ -28,6 +28,12 @@
 // HEAD works wherever GET does. Paths are compared as they are, with case and
 // final slash.
 //
+// # Content
+//
+// What events and messages say is for those who have the scope read:content:
+// event_payload; of messages message, to, title and params; of attempts answer. For
+// anybody else these fields are left out of every answer.
+//
 // # Messages
 //
 // Beside message and gateway, /send_message takes to and title, strings, params, an

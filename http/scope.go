@@ -64,6 +64,10 @@ func callerOf(c *fiber.Ctx) *caller {
 	return found
 }
 
+// seesContent reports whether the caller may see what events and messages say, and
+// what gateways answered. Of what it may not see nothing is shown, in any answer.
+func seesContent(c *fiber.Ctx) bool { return callerOf(c).may(ScopeReadContent) }
+
 // allowed is a handler that is only reached by those who may.
 func allowed(needs Scope, handle fiber.Handler) fiber.Handler {
 	if needs == needsNothing {
