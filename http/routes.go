@@ -30,6 +30,7 @@ func (s *Server) table() []route {
 		{"POST", "/api/v1/gateways/:name/resume", ScopeOperate, s.pauseGateway(false)},
 		{"POST", renderRoute, ScopeRead, list(s.renderMessage)},
 		{"POST", testRoute, ScopeOperate, s.testGateway},
+		{"GET", "/api/v1/summary", ScopeRead, list(s.showSummary)},
 
 		{"GET", "/healthz", needsNothing, s.showHealth},
 		{"GET", "/readyz", needsNothing, s.showReady},

@@ -28,6 +28,7 @@ type Server struct {
 	patience patience
 
 	unwritten unwritten
+	summaries summaries
 
 	life context.Context    //nolint:containedctx // until Shutdown: of tests under way
 	end  context.CancelFunc // of life
