@@ -31,10 +31,14 @@ func (s *Server) table() []route {
 		{"POST", "/api/v1/gateways/:name/resume", ScopeOperate, s.pauseGateway(false)},
 		{"POST", renderRoute, ScopeRead, list(s.renderMessage)},
 		{"POST", testRoute, ScopeOperate, s.testGateway},
+		{"GET", "/api/v1/routes", ScopeRead, list(s.listRoutes)},
 		{"GET", "/api/v1/summary", ScopeRead, list(s.showSummary)},
 
 		{"GET", "/healthz", needsNothing, s.showHealth},
 		{"GET", "/readyz", needsNothing, s.showReady},
+	}
+	if s.opts.Config != nil {
+		all = append(all, route{"GET", "/api/v1/config", ScopeOperate, list(s.showConfig)})
 	}
 	if s.opts.Metrics != nil {
 		all = append(all, route{"GET", "/metrics", ScopeRead, s.showMetrics()})

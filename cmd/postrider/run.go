@@ -231,6 +231,9 @@ func (p *process) httpOptions() httpapi.Options {
 	for i, k := range p.cfg.HTTP.Keys {
 		keys[i] = httpapi.Key{Name: k.Name, Secret: k.Secret.Value(), Scopes: []httpapi.Scope{httpapi.ScopeAdmin}}
 	}
+	// What a reload replaces is in declared; the rest stays as it is.
+	started := *p.cfg
+	started.Gateways, started.Routes = nil, nil
 	return httpapi.Options{
 		Saver:     p.tree.Persister,
 		Canceller: p.tree.Persister,
@@ -242,6 +245,10 @@ func (p *process) httpOptions() httpapi.Options {
 		Overview:  &p.overview,
 		Fit:       p.declared.fit,
 		Routes:    p.declared.route,
+
+		DeclaredRoutes: p.declared.shownRoutes,
+		Config:         func(w io.Writer) error { return config.Print(w, p.declared.config(started)) },
+
 		Accepting: p.accepting,
 		Ready:     p.ready,
 		Observe:   p.metrics.answered,
