@@ -24,6 +24,7 @@
 //	GET  /api/v1/routes                  200 {"routes"}, in the order in which they count
 //	GET  /api/v1/config                  200 the configuration in force as YAML, secrets masked
 //	GET  /api/v1/summary                 200 rates, counts, space, and which gateways need somebody
+//	GET  /openapi.yaml                   200 all of this as an OpenAPI 3.1 document
 //	GET  /healthz                        200 while the process answers
 //	GET  /readyz                         200, or 503 with reasons; draining is one
 //	GET  /metrics                        200 what [Options].Metrics writes
@@ -186,6 +187,6 @@
 // # Access
 //
 // With keys every request needs "Authorization: Bearer <key>", but for /healthz,
-// /readyz and the demonstration gateways. What a browser sends from another
+// /readyz, /openapi.yaml and the demonstration gateways. What a browser sends from another
 // origin is refused whatever the method.
 package httpapi

@@ -401,12 +401,17 @@ type transcript struct {
 	tb     testing.TB
 	server *Server
 	text   bytes.Buffer
+	// undocumented: the answers are none that the route gives otherwise.
+	undocumented bool
 }
 
 // do sends a request and writes it down, shortened where it is long.
 func (t *transcript) do(title, method, target, body string, headers ...string) reply {
 	t.tb.Helper()
 	got := do(t.tb, t.server, method, target, body, headers...)
+	if !t.undocumented {
+		wantDocumented(t.tb, method, target, got)
+	}
 	fmt.Fprintf(&t.text, "# %s\n%s %s\n", title, method, target)
 	for _, h := range headers {
 		fmt.Fprintf(&t.text, "%s\n", h)

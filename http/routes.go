@@ -34,6 +34,7 @@ func (s *Server) table() []route {
 		{"GET", "/api/v1/routes", ScopeRead, list(s.listRoutes)},
 		{"GET", "/api/v1/summary", ScopeRead, list(s.showSummary)},
 
+		{"GET", "/openapi.yaml", needsNothing, s.showContract},
 		{"GET", "/healthz", needsNothing, s.showHealth},
 		{"GET", "/readyz", needsNothing, s.showReady},
 	}
