@@ -100,7 +100,7 @@ func TestRefusals(t *testing.T) {
 func TestErrorsOfTheStore(t *testing.T) {
 	store := newStore()
 	lines := &logLines{}
-	tr := &transcript{tb: t, server: newServer(t, store, func(o *Options) { o.Logger = lines.logger() })}
+	tr := &transcript{tb: t, undocumented: true, server: newServer(t, store, func(o *Options) { o.Logger = lines.logger() })}
 	for _, err := range []error{
 		data.ErrNotFound, data.ErrUnknownGateway, data.ErrKeyReused, data.ErrTooLarge, data.ErrSending, data.ErrEnded,
 		data.ErrNotDead, data.ErrResent, data.ErrConflict, data.ErrBadCursor, data.ErrNoSpace, data.ErrOverloaded, data.ErrBacklog, data.ErrStopping,
@@ -108,6 +108,9 @@ func TestErrorsOfTheStore(t *testing.T) {
 	} {
 		store.err = err
 		got := tr.do(err.Error(), "POST", "/send_message", `{"message":"m","gateway":"gateway_1"}`)
+		if wrong := openDocument(t).checkAnswer(fmt.Sprint("/components/responses/P", got.status), got); wrong != nil {
+			t.Errorf("the answer to %v is not as documented: %v", err, wrong)
+		}
 		if strings.Contains(got.body, "secret") {
 			t.Errorf("the answer to %v shows internal text: %s", err, got.body)
 		}

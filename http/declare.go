@@ -86,7 +86,7 @@ func (s *Server) createGateway(c *fiber.Ctx) error {
 	if _, err := s.declare(name, in.Rest, true); err != nil {
 		return err
 	}
-	return s.answerGateway(c, name, true)
+	return s.answerDeclared(c, name, true)
 }
 
 // putGateway declares a gateway, whether there is one or not.
@@ -109,7 +109,7 @@ func (s *Server) putGateway(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return s.answerGateway(c, name, created)
+	return s.answerDeclared(c, name, created)
 }
 
 // deleteGateway ends the declaration of a gateway. It works while nothing new is taken.
@@ -142,8 +142,8 @@ func (s *Server) declare(name string, declaration jsontext.Value, anew bool) (cr
 	return created, nil
 }
 
-// answerGateway shows a gateway as it is now.
-func (s *Server) answerGateway(c *fiber.Ctx, name string, created bool) error {
+// answerDeclared shows a gateway as it is now.
+func (s *Server) answerDeclared(c *fiber.Ctx, name string, created bool) error {
 	gateway, err := s.gateway(name)
 	if err != nil {
 		return err
@@ -152,7 +152,7 @@ func (s *Server) answerGateway(c *fiber.Ctx, name string, created bool) error {
 		c.Status(fiber.StatusCreated)
 		c.Set(fiber.HeaderLocation, "/api/v1/gateways/"+name)
 	}
-	return answer(c, showAsGateway(gateway))
+	return s.answerGateway(c, gateway)
 }
 
 // wellFormed refuses what is not one JSON object in the strict sense.

@@ -9,7 +9,8 @@
 //	POST /send_message                   200 {"id","gateway","state":"queued"} + Location; "ids" too when it was split
 //	GET  /api/v1/events                  200 {"events","next"}; event_type, limit, after
 //	GET  /api/v1/events/{id}             200
-//	GET  /api/v1/messages                200 {"messages","next"}; gateway, state, cause, limit, after
+//	GET  /api/v1/events/tail             200 text/event-stream of events as they come; event_type, after
+//	GET  /api/v1/messages                200 {"messages","next"}; gateway, state, cause, since, until, limit, after
 //	GET  /api/v1/messages/{id}           200 with every attempt, and its answer where that is kept
 //	POST /api/v1/messages/{id}/cancel    200 the message; 409 while it is being sent or has ended
 //	POST /api/v1/messages/{id}/resend    201 {"id"} of the new message + Location; 409 for what is no dead letter
@@ -30,6 +31,10 @@
 //	GET  /debug/pprof/                   200 the names of profiles; only from a loopback address
 //	GET  /debug/pprof/{profile}          200 the profile; seconds of profile and trace, debug=1 of the others
 //	POST /api/v1/reload                  200 {"added","changed","removed","gateways","routes","needs_restart"}
+//	GET  /api/v1/routes                  200 {"routes"}, in the order in which they count
+//	GET  /api/v1/config                  200 the configuration in force as YAML, secrets masked
+//	GET  /api/v1/summary                 200 rates, counts, space, and which gateways need somebody
+//	GET  /openapi.yaml                   200 all of this as an OpenAPI 3.1 document
 //	GET  /healthz                        200 while the process answers
 //	GET  /readyz                         200 {"status","config"}, or 503 with reasons; draining is one
 //	GET  /metrics                        200 what [Options].Metrics writes
@@ -37,6 +42,12 @@
 //
 // HEAD works wherever GET does. Paths are compared as they are, with case and
 // final slash.
+//
+// # Content
+//
+// What events and messages say is for those who have the scope read:content:
+// event_payload; of messages message, to, title and params; of attempts answer. For
+// anybody else these fields are left out of every answer.
 //
 // # Messages
 //
@@ -71,6 +82,19 @@
 // of those of a gateway or state, nor the other way round. An empty parameter
 // counts as not given.
 //
+// since and until are times as in RFC 3339, and bound accepted_at: since is within, until
+// is not. They do not find a place, they filter: what is long before since is passed over
+// page by page.
+//
+// # Tail
+//
+// A tail tells each event as a server-sent event: its id, event: event, and as data
+// what a list has of it. It begins behind after, or behind the header Last-Event-ID,
+// which a browser sends when it comes back; without both, with what comes from now
+// on. What was stored is told within 200 ms, and a comment every 15 s. There are 64
+// tails at most; one whose reader takes nothing for the write timeout is cut off, and
+// the end of the server ends all. It needs HTTP/1.1.
+//
 // # Dead letters
 //
 // The state dead stands for failed, unknown and expired. Sending one of those
@@ -88,7 +112,18 @@
 // A gateway that is not declared is shown as long as there are messages of it,
 // or it is paused: declared is false, and problem says so. hold is null or says
 // why nothing is sent: throttled, until the time that the gateway asked for, or
-// outage, until a connection can be made.
+// outage, until a connection can be made. oldest_at is when the message was accepted
+// that is first in line: the oldest of the first one that is queued, the next one that
+// is due and those under way. One gateway by itself also has its history: how many of
+// its messages were delivered and how many became dead letters, in each of the last 60
+// steps of 10 s; where there are too many gateways it is left out.
+//
+// # Summary
+//
+// The rates are means of the last 10 s, history counts 150 steps of 2 s; the step that
+// is not over is in neither. attention names at most 50 gateways with one reason each,
+// the worst first: parked, outage, throttled, paused, dead. What it takes a while to
+// find out, which is all that is counted over gateways, may be a second old.
 //
 // origin says where a gateway is declared, config or api, and is empty where it is not.
 //
@@ -195,7 +230,7 @@
 // origin to the browser.
 //
 // With keys every request needs "Authorization: Bearer <key>", but for /healthz,
-// /readyz, /login, /logout and the demonstration gateways. What a browser sends from
+// /readyz, /openapi.yaml, /login, /logout and the demonstration gateways. What a browser sends from
 // another origin is refused whatever the method.
 //
 // A key that is not ours costs the address that it came from one of ten tries, of

@@ -47,6 +47,8 @@ type store struct {
 	reload   func(ctx context.Context) (Reloaded, []KeyFault, error)
 	trials   []data.NewMessage // all that Render and Test were given
 	render   func(m data.NewMessage) ([]Rendered, []Fault, error)
+	summary  Summary
+	history  map[string]History
 	test     func(ctx context.Context, m data.NewMessage) ([]Tried, int, []Fault, error)
 }
 
@@ -267,7 +269,7 @@ func (s *store) Messages(q data.MessageQuery) (data.MessagePage, error) {
 	enough := false
 	for _, m := range s.messages {
 		if m.ID <= after || q.Gateway != "" && q.Gateway != m.Gateway || len(q.States) > 0 && !slices.Contains(q.States, m.State) ||
-			q.Cause != "" && q.Cause != m.Cause() || q.Unsent && m.ResentAs != 0 {
+			q.Cause != "" && q.Cause != m.Cause() || q.Unsent && m.ResentAs != 0 || !q.Within(&m) {
 			continue
 		}
 		if enough || len(page.Messages) == q.Limit {
@@ -341,6 +343,42 @@ func (s *store) Undeclare(ctx context.Context, name string) error {
 }
 
 func (s *store) Reload(ctx context.Context) (Reloaded, []KeyFault, error) { return s.reload(ctx) }
+func (s *store) Oldest(gateway string) (at time.Time, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range s.messages {
+		if m.Gateway == gateway && !m.State.Final() && (at.IsZero() || m.AcceptedAt.Before(at)) {
+			at = m.AcceptedAt
+		}
+	}
+	return at, nil
+}
+
+func (s *store) Newest() data.ID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var newest data.ID
+	for _, e := range s.events {
+		newest = max(newest, e.ID)
+	}
+	for _, m := range s.messages {
+		newest = max(newest, m.ID)
+	}
+	return newest
+}
+
+func (s *store) Summary() Summary {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.summary
+}
+
+func (s *store) History(gateway string) (History, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h, ok := s.history[gateway]
+	return h, ok
+}
 
 func (s *store) Gateway(name string) (data.Gateway, bool) {
 	s.mu.Lock()
@@ -384,7 +422,7 @@ func (s *store) saved() int {
 func newServer(tb testing.TB, s *store, change ...func(*Options)) *Server {
 	tb.Helper()
 	o := Options{
-		Saver: s, Canceller: s, Resender: s, Pauser: s, Reader: s, Gateways: s, Trier: s, Declarer: s, Reloader: s,
+		Saver: s, Canceller: s, Resender: s, Pauser: s, Reader: s, Gateways: s, Trier: s, Overview: s, Declarer: s, Reloader: s,
 		Hosts:  []string{"example.com", "post.example.com", "h", "evil"},
 		Logger: slog.New(slog.DiscardHandler),
 		Now:    func() time.Time { return noon },
@@ -442,12 +480,17 @@ type transcript struct {
 	tb     testing.TB
 	server *Server
 	text   bytes.Buffer
+	// undocumented: the answers are none that the route gives otherwise.
+	undocumented bool
 }
 
 // do sends a request and writes it down, shortened where it is long.
 func (t *transcript) do(title, method, target, body string, headers ...string) reply {
 	t.tb.Helper()
 	got := do(t.tb, t.server, method, target, body, headers...)
+	if !t.undocumented {
+		wantDocumented(t.tb, method, target, got)
+	}
 	fmt.Fprintf(&t.text, "# %s\n%s %s\n", title, method, target)
 	for _, h := range headers {
 		fmt.Fprintf(&t.text, "%s\n", h)

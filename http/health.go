@@ -16,8 +16,8 @@ type healthAnswer struct {
 
 // readyAnswer says that requests may be sent here.
 type readyAnswer struct {
-	Status string        `json:"status"`
-	Config *configAnswer `json:"config,omitzero"`
+	Status string       `json:"status"`
+	Config *readyConfig `json:"config,omitzero"`
 }
 
 func (s *Server) showHealth(c *fiber.Ctx) error {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -51,6 +52,12 @@ type Reader interface {
 	Messages(q data.MessageQuery) (data.MessagePage, error)
 	Lane(gateway string) (data.Lane, error)
 	Lanes() ([]data.Lane, error)
+	// Oldest returns when the message was accepted that is first in line at a gateway;
+	// zero when none has an attempt to come or under way.
+	Oldest(gateway string) (time.Time, error)
+	// Newest returns the newest id that an event or message has, 0 before the first. It
+	// is asked often.
+	Newest() data.ID
 }
 
 // Gateways knows the declared gateways. The list is sorted by name and not
@@ -90,6 +97,7 @@ type Options struct {
 	Trier     Trier
 	Declarer  Declarer // nil means that no gateways are declared over the API
 	Reloader  Reloader // nil means that there is nothing to read again
+	Overview  Overview
 
 	// Fit makes of a message what is stored for its gateway: most often itself, for
 	// which it returns nil, else with fields cut off or as several, in order. With
@@ -98,6 +106,12 @@ type Options struct {
 	// Routes returns the routes in force. It is asked once for each request, so that
 	// all events of one meet the same routes. nil means that there are none.
 	Routes func() Router
+	// DeclaredRoutes returns the same routes as they may be shown, in their order; nil
+	// means that there are none.
+	DeclaredRoutes func() []Route
+	// PrintConfig writes the configuration in force as YAML, secrets masked; nil means that
+	// there is no such path.
+	PrintConfig func(io.Writer) error
 	// Accepting returns why nothing new is taken now, asked before a body is
 	// looked at; nil means always taken.
 	Accepting func() error
@@ -106,7 +120,7 @@ type Options struct {
 	Ready func() []string
 	// Config says since when the configuration is in force; nil means that nobody
 	// wants to know.
-	Config func() ConfigState
+	Config func() ConfigSummary
 	// Observe is told each answer: route pattern, status, duration. nil means
 	// that nobody wants to know.
 	Observe func(route string, status int, took time.Duration)
@@ -158,6 +172,9 @@ func (o Options) withDefaults() Options {
 	if o.Routes == nil {
 		o.Routes = func() Router { return noRoutes{} }
 	}
+	if o.DeclaredRoutes == nil {
+		o.DeclaredRoutes = func() []Route { return nil }
+	}
 	if o.Fit == nil {
 		o.Fit = func(data.NewMessage) ([]data.NewMessage, []Fault) { return nil, nil }
 	}
@@ -197,6 +214,7 @@ func (o Options) validate() error {
 	complain(o.Reader == nil, "no Reader")
 	complain(o.Gateways == nil, "no Gateways")
 	complain(o.Trier == nil, "no Trier")
+	complain(o.Overview == nil, "no Overview")
 	complain(o.Logger == nil, "no Logger")
 	complain(o.BodyLimit < 0, "negative BodyLimit")
 	complain(o.Connections < 0, "negative Connections")

@@ -34,12 +34,6 @@ var (
 	ErrUnreadable = errors.New("configuration cannot be read")
 )
 
-// ConfigState says since when the configuration is in force.
-type ConfigState struct {
-	AppliedAt time.Time
-	RefusedAt time.Time // of the newest reload, if it was refused; else zero
-}
-
 // reloadPatience is how long a request waits for a reload, and for others before it.
 const reloadPatience = 25 * time.Second
 
@@ -79,19 +73,19 @@ func misconfigured(faults []KeyFault) error {
 	return r
 }
 
-// configAnswer says since when the configuration is in force.
-type configAnswer struct {
+// readyConfig says since when the configuration is in force.
+type readyConfig struct {
 	AppliedAt string  `json:"applied_at"`
 	RefusedAt *string `json:"refused_at"` // null when the newest reload was applied
 }
 
 // config returns the state of the configuration, nil when nobody knows it.
-func (s *Server) config() *configAnswer {
+func (s *Server) config() *readyConfig {
 	if s.opts.Config == nil {
 		return nil
 	}
 	state := s.opts.Config()
-	shown := &configAnswer{AppliedAt: stamp(state.AppliedAt)}
+	shown := &readyConfig{AppliedAt: stamp(state.AppliedAt)}
 	if !state.RefusedAt.IsZero() {
 		shown.RefusedAt = new(stamp(state.RefusedAt))
 	}

@@ -18,6 +18,7 @@ func (s *Server) table() []route {
 		{"POST", "/send_message", ScopeMessageWrite, save(s.postMessage)},
 
 		{"GET", "/api/v1/events", ScopeRead, list(s.listEvents)},
+		{"GET", "/api/v1/events/tail", ScopeRead, s.tailEvents},
 		{"GET", "/api/v1/events/:id", ScopeRead, s.showEvent},
 		{"GET", "/api/v1/messages", ScopeRead, list(s.listMessages)},
 		{"GET", "/api/v1/messages/:id", ScopeRead, s.showMessage},
@@ -30,6 +31,8 @@ func (s *Server) table() []route {
 		{"POST", "/api/v1/gateways/:name/resume", ScopeOperate, s.pauseGateway(false)},
 		{"POST", renderRoute, ScopeRead, list(s.renderMessage)},
 		{"POST", testRoute, ScopeOperate, s.testGateway},
+		{"GET", "/api/v1/routes", ScopeRead, list(s.listRoutes)},
+		{"GET", "/api/v1/summary", ScopeRead, list(s.showSummary)},
 
 		{"GET", loginRoute, needsNothing, s.showLogin},
 		{"POST", loginRoute, needsNothing, s.login},
@@ -39,6 +42,7 @@ func (s *Server) table() []route {
 		{"GET", "/debug/pprof/", ScopeAdmin, s.listProfiles},
 		{"GET", profileRoute, ScopeAdmin, s.showProfile},
 
+		{"GET", "/openapi.yaml", needsNothing, s.showContract},
 		{"GET", "/healthz", needsNothing, s.showHealth},
 		{"GET", "/readyz", needsNothing, s.showReady},
 	}
@@ -51,6 +55,9 @@ func (s *Server) table() []route {
 	}
 	if s.opts.Reloader != nil {
 		all = append(all, route{"POST", "/api/v1/reload", ScopeOperate, s.reload})
+	}
+	if s.opts.PrintConfig != nil {
+		all = append(all, route{"GET", "/api/v1/config", ScopeOperate, list(s.showConfig)})
 	}
 	if s.opts.Metrics != nil {
 		all = append(all, route{"GET", "/metrics", ScopeRead, s.showMetrics()})

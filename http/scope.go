@@ -65,6 +65,10 @@ func callerOf(c *fiber.Ctx) *caller {
 	return found
 }
 
+// seesContent reports whether the caller may see what events and messages say, and
+// what gateways answered. Of what it may not see nothing is shown, in any answer.
+func seesContent(c *fiber.Ctx) bool { return callerOf(c).may(ScopeReadContent) }
+
 // allowed is a handler that is only reached by those who may.
 func (s *Server) allowed(needs Scope, handle fiber.Handler) fiber.Handler {
 	if needs == needsNothing {

@@ -41,34 +41,21 @@ type reloader struct {
 	life     context.Context //nolint:containedctx // of the process: no reload ends after it
 
 	mu    sync.Mutex // guards state, which anybody reads
-	state configState
-}
-
-// configState is what came of the reloads until now.
-type configState struct {
-	applied, refused time.Time
-	mistakes         int      // of the newest reload, if it was refused
-	needsRestart     []string // keys that differ from what the process started with
+	state httpapi.ConfigSummary
 }
 
 func newReloader(ctx context.Context, p *process, load func() (*config.Config, error), limit time.Duration) *reloader {
 	return &reloader{
 		process: p, load: load, limit: limit, life: ctx, readings: make(chan struct{}, maxReadings), turn: make(chan struct{}, 1),
-		state: configState{applied: time.Now()},
+		state: httpapi.ConfigSummary{AppliedAt: time.Now()},
 	}
 }
 
 // current returns what came of the reloads until now.
-func (r *reloader) current() configState {
+func (r *reloader) current() httpapi.ConfigSummary {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.state
-}
-
-// shown is current for httpapi.Options.
-func (r *reloader) shown() httpapi.ConfigState {
-	s := r.current()
-	return httpapi.ConfigState{AppliedAt: s.applied, RefusedAt: s.refused}
 }
 
 // note remembers what came of a reload.
@@ -76,11 +63,10 @@ func (r *reloader) note(err error, needsRestart []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err == nil {
-		r.state = configState{applied: time.Now(), needsRestart: needsRestart}
+		r.state = httpapi.ConfigSummary{AppliedAt: time.Now(), NeedsRestart: needsRestart}
 		return
 	}
-	mistakes, _ := errors.AsType[config.Mistakes](err)
-	r.state.refused, r.state.mistakes = time.Now(), max(1, len(mistakes))
+	r.state.RefusedAt, r.state.Mistakes = time.Now(), max(1, len(mistakesOf(err)))
 }
 
 // follow reloads whenever a signal asks for it, until the process is to end. Those that
@@ -214,10 +200,17 @@ func (r *reloader) read(ctx context.Context) (candidate, error) {
 	})
 }
 
+// mistakesOf returns what is wrong with a configuration, nil when that is not why it
+// was refused.
+func mistakesOf(err error) config.Mistakes {
+	mistakes, _ := errors.AsType[config.Mistakes](err)
+	return mistakes
+}
+
 // refusal says for the log why a configuration is not taken.
 func refusal(err error) []any {
-	mistakes, ok := errors.AsType[config.Mistakes](err)
-	if !ok {
+	mistakes := mistakesOf(err)
+	if mistakes == nil {
 		return []any{"err", err}
 	}
 	lines := make([]string, 0, min(len(mistakes), maxReported+1))

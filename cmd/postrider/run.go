@@ -103,6 +103,7 @@ func run(ctx context.Context, cfg *config.Config, o runOptions) error {
 		return err
 	}
 	p := &process{cfg: cfg, log: log, metrics: m, store: store, failed: make(chan error, 1)}
+	p.overview = overview{process: p, began: time.Now(), rates: newRates()}
 	p.reloads = newReloader(ctx, p, o.load, o.loadLimit)
 	if err := p.start(o); err != nil {
 		return errors.Join(err, store.Close())
@@ -137,7 +138,8 @@ type process struct {
 	metrics  *metrics
 	store    *badger.Store
 	listener net.Listener
-	base     string  // where this process reaches itself
+	base     string // where this process reaches itself
+	overview overview
 	declared inForce // gateways and routes, which a reload changes, as it does who is let in; all else is cfg's
 	made     *made   // the gateways that are declared over the API
 	declarer *declarer
@@ -177,7 +179,7 @@ func (p *process) start(o runOptions) (err error) {
 		Allowed: p.cfg.Delivery.APINetworks, Now: p.store.Now,
 	})
 	options := actors.Options{
-		Store:       p.store,
+		Store:       countedStore{Store: p.store, rates: p.overview.rates, began: p.overview.began},
 		Define:      p.declared.define(p.client),
 		MaxInFlight: p.cfg.Delivery.MaxInFlight,
 		Retention:   data.Retention(p.cfg.Storage.Retention),
@@ -220,6 +222,7 @@ func (p *process) start(o runOptions) (err error) {
 	}()
 	p.announce()
 	p.metrics.applied()
+	p.overview.config.applied(time.Now(), nil)
 	// What a reload replaces is in declared, and need not be kept for longer.
 	own := *p.cfg
 	own.Gateways, own.Routes = nil, nil
@@ -232,6 +235,9 @@ func (p *process) httpOptions() httpapi.Options {
 	if p.certificate != nil {
 		secured = p.certificate.TLS()
 	}
+	// What a reload replaces is in declared; the rest stays as it is.
+	started := *p.cfg
+	started.Gateways, started.Routes = nil, nil
 	return httpapi.Options{
 		Saver:     p.tree.Persister,
 		Canceller: p.tree.Persister,
@@ -242,9 +248,14 @@ func (p *process) httpOptions() httpapi.Options {
 		Trier:     &trier{declared: &p.declared, client: p.client, log: p.log, stopping: p.draining.Load},
 		Declarer:  p.declarer,
 		Reloader:  p.reloads,
-		Config:    p.reloads.shown,
+		Config:    p.reloads.current,
+		Overview:  &p.overview,
 		Fit:       p.declared.fit,
 		Routes:    p.declared.route,
+
+		DeclaredRoutes: p.declared.shownRoutes,
+		PrintConfig:    func(w io.Writer) error { return config.Print(w, p.declared.config(started)) },
+
 		Accepting: p.accepting,
 		Ready:     p.ready,
 		Observe:   p.metrics.answered,

@@ -47,6 +47,10 @@ func (s *Store) Event(id data.ID) (data.Event, error) {
 	return found, nil
 }
 
+// Newest returns the newest id that an event or a message has, of those that can be
+// read; 0 before the first. It only looks at memory.
+func (s *Store) Newest() data.ID { return data.ID(s.lastID.Load()) }
+
 // Events returns a page of the log.
 func (s *Store) Events(q data.EventQuery) (data.EventPage, error) {
 	page := data.EventPage{Next: q.After}
@@ -150,7 +154,9 @@ func (s *Store) Lane(gateway string) (data.Lane, error) {
 
 // Lanes returns every lane that was ever used.
 func (s *Store) Lanes() ([]data.Lane, error) {
-	var found []data.Lane
+	s.lanesMu.RLock()
+	found := make([]data.Lane, 0, len(s.byNumber))
+	s.lanesMu.RUnlock()
 	err := s.scan([]byte{prefixLane}, nil, func(k, v []byte) error {
 		l, err := decodeLane(k, v)
 		if err == nil {
