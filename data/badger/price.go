@@ -16,7 +16,7 @@ const (
 	eventBytes     = 16  // an event without type and payload
 	keyBytes       = 64  // an idempotency key
 	resentBytes    = 32  // what a dead letter was sent again as, in both their records
-	markerBytes    = 176
+	markerBytes    = 192
 	maxID          = 10 // an id in a run or a group
 	maxEventsValue = 256 << 10
 )

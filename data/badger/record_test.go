@@ -257,7 +257,7 @@ func TestBoundsHold(t *testing.T) {
 	if got := len(answered{first: big, count: data.MaxRouted}.encode(k)); got > keyBytes {
 		t.Errorf("an idempotency key takes %d bytes; want at most %d", got, keyBytes)
 	}
-	mark := marker{commit: big, time: big, boot: make([]byte, 36), bootTime: big, next: big, wall: at, events: big, garbage: big, doubtful: big}
+	mark := marker{commit: big, time: big, boot: make([]byte, 36), bootTime: big, next: big, wall: at, events: big, garbage: big, doubtful: big, doubted: big}
 	if got := len(mark.encode(markerKey(1))); got+entryBytes > markerBytes {
 		t.Errorf("a marker takes %d bytes; want at most %d", got, markerBytes-entryBytes)
 	}
