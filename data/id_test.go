@@ -82,7 +82,7 @@ func FuzzParseID(f *testing.F) {
 }
 
 // Restored at two times, a store gives ids of the same epoch that have nothing in common.
-func Testdata.RestoredID(t *testing.T) {
+func TestRestoredID(t *testing.T) {
 	at := time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC)
 	for _, now := range []time.Time{{}, time.Unix(0, 0), at, at.AddDate(500, 0, 0)} {
 		if id := data.RestoredID(7, now); id.Epoch() != 7 || id < data.FirstID(7) {

@@ -34,7 +34,11 @@ type calmConn struct {
 	net.Conn
 	slack       time.Duration
 	read, write deadline
+	pace        time.Duration // for each piece that is written; 0 means that the deadline is for all
 }
+
+// pacePiece is how many bytes have to be taken in the time that a pace gives.
+const pacePiece = 64 << 10
 
 type deadline struct{ wanted, armed time.Time }
 
@@ -75,7 +79,20 @@ func (c *calmConn) Read(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
-func (c *calmConn) Write(p []byte) (int, error) {
+func (c *calmConn) Write(p []byte) (n int, err error) {
+	if c.pace == 0 {
+		return c.writePiece(p)
+	}
+	for n < len(p) && err == nil {
+		c.write.wanted = time.Now().Add(c.pace)
+		var wrote int
+		wrote, err = c.writePiece(p[n:min(len(p), n+pacePiece)])
+		n += wrote
+	}
+	return n, err
+}
+
+func (c *calmConn) writePiece(p []byte) (int, error) {
 	if c.write.stale(c.slack) {
 		if err := c.Conn.SetWriteDeadline(c.write.wanted); err != nil {
 			return 0, err

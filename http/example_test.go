@@ -35,6 +35,8 @@ func (nowhere) Resend(_ context.Context, ids []data.ID) ([]data.Resent, error) {
 
 func (nowhere) Pause(context.Context, string, bool) error { return nil }
 
+func (nowhere) Backup(context.Context, io.Writer, func(entries, bytes int64)) error { return nil }
+
 func (nowhere) Gateway(name string) (data.Gateway, bool) {
 	return data.Gateway{Name: name}, name == "gateway_1"
 }
@@ -44,7 +46,7 @@ func (nowhere) Gateways() []data.Gateway { return []data.Gateway{{Name: "gateway
 // Example starts a server and sends it an event, a message, and a mistake.
 func Example() {
 	server, err := httpapi.New(httpapi.Options{
-		Saver: nowhere{}, Canceller: nowhere{}, Resender: nowhere{}, Pauser: nowhere{}, Reader: nowhere{}, Gateways: nowhere{}, Trier: nowhere{},
+		Saver: nowhere{}, Canceller: nowhere{}, Resender: nowhere{}, Pauser: nowhere{}, Reader: nowhere{}, Gateways: nowhere{}, Trier: nowhere{}, Backuper: nowhere{},
 		Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

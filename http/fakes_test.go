@@ -43,6 +43,7 @@ type store struct {
 	trials   []data.NewMessage               // all that Render and Test were given
 	render   func(m data.NewMessage) ([]Rendered, []Fault, error)
 	test     func(ctx context.Context, m data.NewMessage) ([]Tried, int, []Fault, error)
+	backup   func(ctx context.Context, w io.Writer) error
 }
 
 func newStore() *store {
@@ -301,6 +302,10 @@ func (s *store) Test(ctx context.Context, m data.NewMessage) ([]Tried, int, []Fa
 	return s.test(ctx, m)
 }
 
+func (s *store) Backup(ctx context.Context, w io.Writer, _ func(entries, bytes int64)) error {
+	return s.backup(ctx, w)
+}
+
 // saved returns how often Save was called.
 func (s *store) saved() int {
 	s.mu.Lock()
@@ -312,7 +317,7 @@ func (s *store) saved() int {
 func newServer(tb testing.TB, s *store, change ...func(*Options)) *Server {
 	tb.Helper()
 	o := Options{
-		Saver: s, Canceller: s, Resender: s, Pauser: s, Reader: s, Gateways: s, Trier: s,
+		Saver: s, Canceller: s, Resender: s, Pauser: s, Reader: s, Gateways: s, Trier: s, Backuper: s,
 		Logger: slog.New(slog.DiscardHandler),
 		Now:    func() time.Time { return noon },
 	}

@@ -87,6 +87,7 @@ type Options struct {
 	Reader    Reader
 	Gateways  Gateways
 	Trier     Trier
+	Backuper  Backuper
 
 	// Fit makes of a message what is stored for its gateway: most often itself, for
 	// which it returns nil, else with fields cut off or as several, in order. With
@@ -190,6 +191,7 @@ func (o Options) validate() error {
 	complain(o.Reader == nil, "no Reader")
 	complain(o.Gateways == nil, "no Gateways")
 	complain(o.Trier == nil, "no Trier")
+	complain(o.Backuper == nil, "no Backuper")
 	complain(o.Logger == nil, "no Logger")
 	complain(o.BodyLimit < 0, "negative BodyLimit")
 	complain(o.Connections < 0, "negative Connections")

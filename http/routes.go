@@ -31,6 +31,8 @@ func (s *Server) table() []route {
 		{"POST", renderRoute, ScopeRead, list(s.renderMessage)},
 		{"POST", testRoute, ScopeOperate, s.testGateway},
 
+		{"GET", "/api/v1/backup", ScopeAdmin, s.getBackup},
+
 		{"GET", "/healthz", needsNothing, s.showHealth},
 		{"GET", "/readyz", needsNothing, s.showReady},
 	}

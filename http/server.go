@@ -24,12 +24,13 @@ type Server struct {
 	lists    turns
 	saves    turns
 	tests    turns
+	backups  turns
 	names    requestNames
 	patience patience
 
 	unwritten unwritten
 
-	life context.Context    //nolint:containedctx // until Shutdown: of tests under way
+	life context.Context    //nolint:containedctx // until Shutdown: of tests and backups under way
 	end  context.CancelFunc // of life
 
 	draining atomic.Bool // set by Shutdown, read by /readyz
@@ -42,7 +43,7 @@ func New(o Options) (*Server, error) {
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("make the HTTP server: %w", err)
 	}
-	s := &Server{opts: o.withDefaults(), keys: newKeyring(o.Keys), lists: newListTurns(), saves: newSaveTurns(), tests: newTestTurns(), names: newRequestNames()}
+	s := &Server{opts: o.withDefaults(), keys: newKeyring(o.Keys), lists: newListTurns(), saves: newSaveTurns(), tests: newTestTurns(), backups: newBackupTurns(), names: newRequestNames()}
 	s.patience.limit = s.opts.SaveTimeout
 	s.unwritten.most = maxUnwritten
 	s.life, s.end = context.WithCancel(context.Background())
@@ -87,7 +88,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	return nil
 }
 
-// Shutdown stops taking connections, cuts off a test of a gateway, and waits until
+// Shutdown stops taking connections, cuts off a test of a gateway and a backup, and waits until
 // every request under way is answered and its connection closed, at most until ctx
 // ends. When it returns nil no handler runs any more; a connection with half a
 // request may be left over. When it returns an error some may still run; none begins

@@ -235,6 +235,7 @@ func (p *process) httpOptions() httpapi.Options {
 		Pauser:    p.tree.Persister,
 		Reader:    p.store,
 		Gateways:  &p.declared,
+		Backuper:  p.store,
 		Trier:     &trier{declared: &p.declared, client: p.client, log: p.log, stopping: p.draining.Load},
 		Fit:       p.declared.fit,
 		Routes:    p.declared.route,
