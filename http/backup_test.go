@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -187,8 +188,22 @@ func TestBackupWhoseClientGoes(t *testing.T) {
 func TestShutdownEndsABackup(t *testing.T) {
 	t.Parallel()
 	ended := make(chan error, 1)
-	server, addr := backingUp(t, unending(ended))
+	backup := unending(ended)
+	var written atomic.Int64
+	server, addr := backingUp(t, func(ctx context.Context, w io.Writer) error {
+		return backup(ctx, writerFunc(func(p []byte) (int, error) {
+			written.Add(1)
+			return w.Write(p)
+		}))
+	})
 	askBackup(t, addr)
+	seen, since := int64(0), time.Now()
+	until(t, "nothing is taken any more", func() bool {
+		if now := written.Load(); now != seen {
+			seen, since = now, time.Now()
+		}
+		return time.Since(since) > 100*time.Millisecond
+	})
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	if err := server.Shutdown(ctx); err != nil {
@@ -200,3 +215,7 @@ func TestShutdownEndsABackup(t *testing.T) {
 		t.Error("the store is still read when the server has stopped")
 	}
 }
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
