@@ -38,6 +38,9 @@ func (s *Store) Backup(ctx context.Context, out io.Writer, progress func(entries
 	if err == nil {
 		err = b.out.end()
 	}
+	if err == nil && progress != nil {
+		progress(b.out.entries, b.out.bytes)
+	}
 	if err != nil {
 		return fmt.Errorf("back up: %w", err)
 	}

@@ -50,7 +50,10 @@ func Restore(ctx context.Context, o Options, in io.Reader, progress func(Backup)
 	if err := o.validate(); err != nil {
 		return done, err
 	}
-	if err := errors.Join(checkUnlocked(o.Path), checkVacant(o.Path)); err != nil {
+	if err := checkUnlocked(o.Path); err != nil {
+		return done, err
+	}
+	if err := checkVacant(o.Path); err != nil {
 		return done, err
 	}
 	r, err := newBackupReader(in)
@@ -213,6 +216,9 @@ func (f *refill) run(ctx context.Context, dir string) (done Restored, err error)
 	done.Backup = h.Backup
 	c, err := f.s.count(ctx)
 	done.Events, done.Messages = c.events, c.messages
+	if errors.Is(err, data.ErrDamaged) {
+		err = fmt.Errorf("what is in it does not fit together: %w: %w", err, data.ErrBadBackup)
+	}
 	return done, err
 }
 
