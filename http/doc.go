@@ -20,6 +20,7 @@
 //	POST /api/v1/gateways/{name}/resume  200 the gateway
 //	POST /api/v1/gateways/{name}/render  200 {"requests"} that a message would be sent as, secrets masked
 //	POST /api/v1/gateways/{name}/test    200 {"results","unsent"} of sending it once; 429 while another is tested
+//	GET  /api/v1/backup                  200 a backup as application/octet-stream; 429 while another is made
 //	GET  /healthz                        200 while the process answers
 //	GET  /readyz                         200, or 503 with reasons; draining is one
 //	GET  /metrics                        200 what [Options].Metrics writes
@@ -97,6 +98,14 @@
 // status and hint_ms are those of an attempt; answer is the beginning of what was
 // answered, 1 KiB at most, secrets masked. When the server stops, a test is cut off.
 //
+// # Backup
+//
+// A backup is all that was acknowledged before the request, as it was at one moment, in
+// a form of our own that tells by itself whether it is whole: what is cut off, as by an
+// error in the middle or the end of the server, has no end, as an answer and as a backup.
+// It takes as long as it takes; but when a client does not take 64 KiB within the write
+// timeout its connection is closed. One is made at a time. HEAD makes none.
+//
 // # Refusals
 //
 // Every refusal is application/problem+json (RFC 9457) with fixed texts; the
@@ -113,7 +122,7 @@
 //	413  the body is larger than allowed
 //	415  the body is compressed
 //	422  well-formed JSON that is not what the route takes; unknown gateway; key used for another request
-//	429  the backlog of a gateway is full, or a test is under way; Retry-After
+//	429  the backlog of a gateway is full, or a test or a backup is under way; Retry-After
 //	431  the head of the request is too large
 //	500  a bug; the log has it
 //	503  stopping, no space, overloaded by writes, too many readers, or the store did not answer; Retry-After

@@ -22,7 +22,7 @@ import (
 func (s *Store) Backup(ctx context.Context, out io.Writer, progress func(entries, bytes int64)) error {
 	version, commit := s.versions.enter()
 	defer s.versions.leave(version)
-	b := &backup{s: s, version: version, began: time.Now(), census: newCensus(), examined: maxExamined, yield: s.yield()}
+	b := &backup{s: s, version: version, began: time.Now(), census: newCensus(), examined: maxExamined, pace: pace{s: s, at: time.Now(), busy: s.busy.Load()}}
 	h, err := b.header(commit)
 	if err == nil {
 		b.out, err = newBackupWriter(out, h)
@@ -67,7 +67,7 @@ type backup struct {
 	out      *backupWriter
 	census   *census
 	examined int // records of a piece, at most; most may be deleted ones
-	yield    func(worked time.Duration)
+	pace     pace
 }
 
 func (b *backup) header(commit uint64) (h header, err error) {
@@ -110,7 +110,7 @@ func (b *backup) copy(ctx context.Context, prefix byte, progress func(entries, b
 		if err != nil {
 			return err
 		}
-		b.yield(time.Since(began))
+		b.pace.rest(ctx, time.Since(began))
 		if n > 0 {
 			b.out.entries += int64(n)
 			if err := b.out.frame(frameRecords, records); err != nil {
@@ -180,4 +180,28 @@ func (b *backup) left(expires uint64) uint64 {
 	return max(1, expires-min(expires, uint64(b.began.Unix())))
 }
 
-func (s *Store) yield() func(time.Duration) { return func(time.Duration) {} }
+// pace keeps a backup from taking the processors and the disk from the writer.
+type pace struct {
+	s    *Store
+	at   time.Time
+	busy int64 // of the writer, until then
+}
+
+// busyShare is the part of the time, one in so much, from which on the writer is busy.
+const busyShare = 8
+
+// rest waits, while the writer is busy, as long as the piece before it took.
+func (p *pace) rest(ctx context.Context, worked time.Duration) {
+	now, busy := time.Now(), p.s.busy.Load()
+	pressed := time.Duration(busy-p.busy) > now.Sub(p.at)/busyShare
+	p.at, p.busy = now, busy
+	if !pressed {
+		return
+	}
+	wait := time.NewTimer(worked)
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-ctx.Done():
+	}
+}
