@@ -210,7 +210,10 @@ func TestShutdownEndsABackup(t *testing.T) {
 		t.Errorf("Shutdown = %v", err)
 	}
 	select {
-	case <-ended:
+	case err := <-ended:
+		if err == nil {
+			t.Error("it came to an end")
+		}
 	default:
 		t.Error("the store is still read when the server has stopped")
 	}

@@ -27,8 +27,8 @@ func (m *restore) flags(f *pflag.FlagSet) {
 	f.IntVar(&m.most, "backups", 3, "backups in a round, at most")
 }
 
-// taken is a backup.
-type taken struct {
+// backupTaken is a backup.
+type backupTaken struct {
 	file         string
 	began, ended time.Duration // since the round began
 	info         badger.Backup
@@ -48,11 +48,11 @@ func (m *restore) round(ctx context.Context, r *round) error {
 		return err
 	}
 	wait := s.working(ctx, c)
-	var all []taken
+	var all []backupTaken
 	for k := range 1 + r.rand.IntN(m.most) {
 		err := s.rest(ctx, 50*time.Millisecond, 800*time.Millisecond)
 		if err == nil {
-			var one taken
+			var one backupTaken
 			one, err = s.backUp(ctx, c, k)
 			all = append(all, one)
 		}
@@ -89,8 +89,8 @@ func (s *system) command(ctx context.Context, args ...string) error {
 }
 
 // backUp takes a backup of the program, with its own command.
-func (s *system) backUp(ctx context.Context, c *rig.Child, k int) (t taken, err error) {
-	t = taken{file: filepath.Join(s.round.dir, fmt.Sprintf("%d.backup", k)), began: time.Since(s.began)}
+func (s *system) backUp(ctx context.Context, c *rig.Child, k int) (t backupTaken, err error) {
+	t = backupTaken{file: filepath.Join(s.round.dir, fmt.Sprintf("%d.backup", k)), began: time.Since(s.began)}
 	if err := s.command(ctx, "backup", "--server", c.URL, t.file); err != nil {
 		return t, err
 	}
@@ -110,7 +110,7 @@ func (s *system) backUp(ctx context.Context, c *rig.Child, k int) (t taken, err 
 
 // restored restores a backup twice: once to look at what is there, and once to have a
 // program go on from it.
-func (s *system) restored(ctx context.Context, original *account, t taken, k int) error {
+func (s *system) restored(ctx context.Context, original *account, t backupTaken, k int) error {
 	others, err := newGateways(ctx, &gateways{began: s.began, timeout: s.plan.Timeout, secrets: s.secrets, luck: s.round.source(100 + k), calm: true})
 	if err != nil {
 		return err
@@ -188,7 +188,7 @@ func readCopy(path string, complain complainer) (c *copied, err error) {
 
 // compare holds a backup against what its original came to: all that was accepted up to
 // one moment is in it, and nothing else, and so is every attempt that had begun by then.
-func (c *copied) compare(original *account, t taken, complain complainer) {
+func (c *copied) compare(original *account, t backupTaken, complain complainer) {
 	stored := map[string]record{}
 	for _, e := range original.Events {
 		stored[e.ID] = record{e.Type, e.Payload}
@@ -217,7 +217,7 @@ func (c *copied) compare(original *account, t taken, complain complainer) {
 }
 
 // compareRequest looks whether a request is on the right side of the moment.
-func (c *copied) compareRequest(r *request, t taken, complain complainer) {
+func (c *copied) compareRequest(r *request, t backupTaken, complain complainer) {
 	for _, a := range r.Replies {
 		for _, id := range a.IDs {
 			if _, ok := c.records[id]; !ok && a.Ended < t.began {
@@ -233,7 +233,7 @@ func (c *copied) compareRequest(r *request, t taken, complain complainer) {
 // compareAttempts holds the attempts at a message against those of the original, in store
 // time, in which the moment is known exactly. One that was under way is settled as cut off
 // in the copy, and the original may have withdrawn it.
-func (c *copied) compareAttempts(id string, got []data.Attempt, lives []lived, t taken, complain complainer) {
+func (c *copied) compareAttempts(id string, got []data.Attempt, lives []lived, t backupTaken, complain complainer) {
 	var want []lived
 	for _, one := range lives {
 		if one.Began <= time.Duration(t.info.Time) {

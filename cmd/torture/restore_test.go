@@ -26,7 +26,7 @@ func TestRestore(t *testing.T) {
 
 // soundCopy is a backup of an original that went on: of two messages, one had an attempt
 // under way; a third one and an event came later.
-func soundCopy() (*copied, *account, taken) {
+func soundCopy() (*copied, *account, backupTaken) {
 	original := &account{
 		Events: []rig.Event{{ID: "01", Type: plainType, Payload: "a"}, {ID: "05", Type: plainType, Payload: "b"}},
 		Messages: []rig.Message{
@@ -47,30 +47,30 @@ func soundCopy() (*copied, *account, taken) {
 		},
 		last: "03",
 	}
-	return c, original, taken{began: 5, ended: 80, info: badger.Backup{Time: 20}}
+	return c, original, backupTaken{began: 5, ended: 80, info: badger.Backup{Time: 20}}
 }
 
 // For each check there is a backup with which it finds fault.
 func TestCopyViolations(t *testing.T) {
 	t.Parallel()
 	for name, one := range map[string]struct {
-		spoil func(c *copied, original *account, t *taken)
+		spoil func(c *copied, original *account, t *backupTaken)
 		says  string // "" for nothing
 	}{
-		"sound":        {func(*copied, *account, *taken) {}, ""},
-		"withdrawn":    {func(_ *copied, o *account, _ *taken) { o.Lives["03"] = []lived{{12, 13}, {40, 41}} }, ""},
-		"a gap":        {func(c *copied, _ *account, _ *taken) { delete(c.records, "02") }, "02 is not in the backup as it is stored"},
-		"another text": {func(c *copied, _ *account, _ *taken) { c.records["02"] = record{well, "w"} }, "02 is not in the backup as it is stored"},
-		"from nowhere": {func(c *copied, _ *account, _ *taken) { c.records["00"] = record{} }, "00 is in the backup, and never was"},
-		"lost":         {func(_ *copied, _ *account, t *taken) { t.began = 92 }, "04 was acknowledged before the backup began"},
-		"too new": {func(c *copied, _ *account, _ *taken) {
+		"sound":        {func(*copied, *account, *backupTaken) {}, ""},
+		"withdrawn":    {func(_ *copied, o *account, _ *backupTaken) { o.Lives["03"] = []lived{{12, 13}, {40, 41}} }, ""},
+		"a gap":        {func(c *copied, _ *account, _ *backupTaken) { delete(c.records, "02") }, "02 is not in the backup as it is stored"},
+		"another text": {func(c *copied, _ *account, _ *backupTaken) { c.records["02"] = record{well, "w"} }, "02 is not in the backup as it is stored"},
+		"from nowhere": {func(c *copied, _ *account, _ *backupTaken) { c.records["00"] = record{} }, "00 is in the backup, and never was"},
+		"lost":         {func(_ *copied, _ *account, t *backupTaken) { t.began = 92 }, "04 was acknowledged before the backup began"},
+		"too new": {func(c *copied, _ *account, _ *backupTaken) {
 			c.records["04"], c.last = record{well, "z"}, "04"
 		}, "04 was sent when the backup had ended"},
-		"attempt lost": {func(c *copied, _ *account, _ *taken) { c.attempts["02"] = nil }, "of another moment"},
-		"attempt of then": {func(c *copied, _ *account, _ *taken) {
+		"attempt lost": {func(c *copied, _ *account, _ *backupTaken) { c.attempts["02"] = nil }, "of another moment"},
+		"attempt of then": {func(c *copied, _ *account, _ *backupTaken) {
 			c.attempts["03"] = append(c.attempts["03"], data.Attempt{Number: 3, Began: 40, Ended: 41})
 		}, "of another moment"},
-		"other end": {func(c *copied, _ *account, _ *taken) { c.attempts["02"][0].Ended++ }, "of another moment"},
+		"other end": {func(c *copied, _ *account, _ *backupTaken) { c.attempts["02"][0].Ended++ }, "of another moment"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
