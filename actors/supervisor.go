@@ -36,7 +36,7 @@ type Store interface {
 	gateway.Queue
 	Lanes() ([]data.Lane, error)
 	Now() data.StoreTime
-	Resumed() (at data.StoreTime, doubt bool)
+	Doubted() (at data.StoreTime, ever bool)
 }
 
 // Options say what the tree works with.
@@ -249,7 +249,7 @@ func (t *Tree) gateways() gateways.Options {
 				Attempted:  t.options.Attempted,
 				Expired:    t.options.Expired,
 			}
-			if at, doubt := t.options.Store.Resumed(); doubt {
+			if at, ever := t.options.Store.Doubted(); ever {
 				o.Doubt = at
 			}
 			return o

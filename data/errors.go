@@ -61,4 +61,14 @@ var (
 	ErrDamaged = errors.New("store is damaged")
 	// ErrNewerFormat: a later version of the program wrote the store.
 	ErrNewerFormat = errors.New("store has a newer format")
+	// ErrUnrestored: a restore into the directory was cut off.
+	ErrUnrestored = errors.New("a restore into this directory was cut off")
+)
+
+// Why a backup cannot be restored.
+var (
+	// ErrBadBackup: it was never one, or is cut off or changed.
+	ErrBadBackup = errors.New("backup is damaged")
+	// ErrOccupied: there is something in the directory to restore into.
+	ErrOccupied = errors.New("directory is not empty")
 )

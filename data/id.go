@@ -4,6 +4,7 @@ import (
 	"encoding/base32"
 	"encoding/binary"
 	"fmt"
+	"time"
 )
 
 // ID names an event or a message. It is an epoch and a sequence number in one:
@@ -21,6 +22,22 @@ var encoding = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPaddin
 
 // FirstID returns the first id of an epoch.
 func FirstID(epoch uint16) ID { return ID(epoch)<<seqBits | 1 }
+
+// A restored store does not begin its epoch at the first id, but at one that the time
+// of the restore gives: the same backup may be restored again, into the same epoch,
+// and then what was given after the first time must not be given once more.
+const (
+	restoredSince = 1_767_225_600_000 // 2026-01-01 in Unix milliseconds
+	// restoredPace is how many ids there are for each millisecond, more than a store
+	// gives. With it half the sequence lasts for 69 years.
+	restoredPace = 64
+)
+
+// RestoredID returns the first id of a store that is restored into an epoch.
+func RestoredID(epoch uint16, now time.Time) ID {
+	passed := max(0, now.UnixMilli()-restoredSince)
+	return FirstID(epoch) + min(ID(passed)*restoredPace, 1<<(seqBits-1))
+}
 
 // Epoch returns the epoch the id was given in.
 func (id ID) Epoch() uint16 { return uint16(id >> seqBits) }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"testing"
+	"time"
 
 	"github.com/postrider/postrider/data"
 )
@@ -78,4 +79,17 @@ func FuzzParseID(f *testing.F) {
 			t.Errorf("ParseID(%q) = %v; want ErrNotFound", s, err)
 		}
 	})
+}
+
+// Restored at two times, a store gives ids of the same epoch that have nothing in common.
+func TestRestoredID(t *testing.T) {
+	at := time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC)
+	for _, now := range []time.Time{{}, time.Unix(0, 0), at, at.AddDate(500, 0, 0)} {
+		if id := data.RestoredID(7, now); id.Epoch() != 7 || id < data.FirstID(7) {
+			t.Errorf("RestoredID(7, %v) = %s, of epoch %d", now, id, id.Epoch())
+		}
+	}
+	if first, second := data.RestoredID(1, at), data.RestoredID(1, at.Add(time.Second)); second < first+50_000 {
+		t.Errorf("a second apart, ids begin at %s and %s", first, second)
+	}
 }

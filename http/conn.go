@@ -34,8 +34,11 @@ type calmConn struct {
 	net.Conn
 	slack       time.Duration
 	read, write deadline
-	each        time.Duration // for every single Write, whatever the deadline; 0 for none
+	pace        time.Duration // for each piece that is written; 0 means that the deadline is for all
 }
+
+// pacePiece is how many bytes have to be taken in the time that a pace gives.
+const pacePiece = 64 << 10
 
 type deadline struct{ wanted, armed time.Time }
 
@@ -76,10 +79,20 @@ func (c *calmConn) Read(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
-func (c *calmConn) Write(p []byte) (int, error) {
-	if c.each > 0 {
-		c.write.wanted = time.Now().Add(c.each)
+func (c *calmConn) Write(p []byte) (n int, err error) {
+	if c.pace == 0 {
+		return c.writePiece(p)
 	}
+	for n < len(p) && err == nil {
+		c.write.wanted = time.Now().Add(c.pace)
+		var wrote int
+		wrote, err = c.writePiece(p[n:min(len(p), n+pacePiece)])
+		n += wrote
+	}
+	return n, err
+}
+
+func (c *calmConn) writePiece(p []byte) (int, error) {
 	if c.write.stale(c.slack) {
 		if err := c.Conn.SetWriteDeadline(c.write.wanted); err != nil {
 			return 0, err
@@ -87,4 +100,27 @@ func (c *calmConn) Write(p []byte) (int, error) {
 		c.write.armed = c.write.wanted
 	}
 	return c.Conn.Write(p)
+}
+
+// calmBelow finds our own connection in what the server below calls one, nil if there
+// is none.
+func calmBelow(conn net.Conn) *calmConn {
+	for {
+		switch c := conn.(type) {
+		case *calmConn:
+			return c
+		case interface{ NetConn() net.Conn }:
+			conn = c.NetConn()
+		default:
+			return nil
+		}
+	}
+}
+
+// keepPace has each piece that is written take so long at most, however long all of them
+// take; 0 ends that. A nil connection, which a test has, takes it all at once.
+func (c *calmConn) keepPace(pace time.Duration) {
+	if c != nil {
+		c.pace = pace
+	}
 }

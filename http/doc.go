@@ -35,6 +35,7 @@
 //	GET  /api/v1/config                  200 the configuration in force as YAML, secrets masked
 //	GET  /api/v1/summary                 200 rates, counts, space, and which gateways need somebody
 //	GET  /openapi.yaml                   200 all of this as an OpenAPI 3.1 document
+//	GET  /api/v1/backup                  200 a backup as application/octet-stream; 429 while another is made
 //	GET  /healthz                        200 while the process answers
 //	GET  /readyz                         200 {"status","config"}, or 503 with reasons; draining is one
 //	GET  /metrics                        200 what [Options].Metrics writes
@@ -164,6 +165,14 @@
 // answered, 1 KiB at most, secrets masked. When the server stops, a test is cut off, and
 // withdrawn when nothing of it has left.
 //
+// # Backup
+//
+// A backup is all that was acknowledged before the request, as it was at one moment, in
+// a form of our own that tells by itself whether it is whole: what is cut off, as by an
+// error in the middle or the end of the server, has no end, as an answer and as a backup.
+// It takes as long as it takes; but when a client does not take 64 KiB within the write
+// timeout its connection is closed. One is made at a time. HEAD makes none.
+//
 // # Refusals
 //
 // Every refusal is application/problem+json (RFC 9457) with fixed texts; the
@@ -184,7 +193,7 @@
 //	421  the request names a host that is none of ours
 //	422  well-formed JSON that is not what the route takes; unknown gateway; key used for another request;
 //	     mistakes in the configuration
-//	429  the backlog of a gateway is full, a test is under way, or too many wrong keys came
+//	429  the backlog of a gateway is full, a test or a backup is under way, or too many wrong keys came
 //	     from there; Retry-After
 //	431  the head of the request is too large
 //	500  a bug; the log has it

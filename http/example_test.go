@@ -36,6 +36,8 @@ func (nowhere) Resend(_ context.Context, ids []data.ID) ([]data.Resent, error) {
 
 func (nowhere) Pause(context.Context, string, bool) error { return nil }
 
+func (nowhere) Backup(context.Context, io.Writer, func(entries, bytes int64)) error { return nil }
+
 func (nowhere) Gateway(name string) (data.Gateway, bool) {
 	return data.Gateway{Name: name}, name == "gateway_1"
 }
@@ -46,8 +48,8 @@ func (nowhere) Gateways() []data.Gateway { return []data.Gateway{{Name: "gateway
 func Example() {
 	server, err := httpapi.New(httpapi.Options{
 		Saver: nowhere{}, Canceller: nowhere{}, Resender: nowhere{}, Pauser: nowhere{}, Reader: nowhere{}, Gateways: nowhere{}, Trier: nowhere{},
-		Overview: nowhere{},
-		Logger:   slog.New(slog.DiscardHandler),
+		Overview: nowhere{}, Backuper: nowhere{},
+		Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		fmt.Println(err)

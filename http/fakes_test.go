@@ -50,6 +50,7 @@ type store struct {
 	summary  Summary
 	history  map[string]History
 	test     func(ctx context.Context, m data.NewMessage) ([]Tried, int, []Fault, error)
+	backup   func(ctx context.Context, w io.Writer) error
 }
 
 func newStore() *store {
@@ -411,6 +412,10 @@ func (s *store) Test(ctx context.Context, m data.NewMessage) ([]Tried, int, []Fa
 	return s.test(ctx, m)
 }
 
+func (s *store) Backup(ctx context.Context, w io.Writer, _ func(entries, bytes int64)) error {
+	return s.backup(ctx, w)
+}
+
 // saved returns how often Save was called.
 func (s *store) saved() int {
 	s.mu.Lock()
@@ -422,7 +427,7 @@ func (s *store) saved() int {
 func newServer(tb testing.TB, s *store, change ...func(*Options)) *Server {
 	tb.Helper()
 	o := Options{
-		Saver: s, Canceller: s, Resender: s, Pauser: s, Reader: s, Gateways: s, Trier: s, Overview: s, Declarer: s, Reloader: s,
+		Saver: s, Canceller: s, Resender: s, Pauser: s, Reader: s, Gateways: s, Trier: s, Overview: s, Backuper: s, Declarer: s, Reloader: s,
 		Hosts:  []string{"example.com", "post.example.com", "h", "evil"},
 		Logger: slog.New(slog.DiscardHandler),
 		Now:    func() time.Time { return noon },

@@ -98,6 +98,7 @@ type Options struct {
 	Declarer  Declarer // nil means that no gateways are declared over the API
 	Reloader  Reloader // nil means that there is nothing to read again
 	Overview  Overview
+	Backuper  Backuper
 
 	// Fit makes of a message what is stored for its gateway: most often itself, for
 	// which it returns nil, else with fields cut off or as several, in order. With
@@ -215,6 +216,7 @@ func (o Options) validate() error {
 	complain(o.Gateways == nil, "no Gateways")
 	complain(o.Trier == nil, "no Trier")
 	complain(o.Overview == nil, "no Overview")
+	complain(o.Backuper == nil, "no Backuper")
 	complain(o.Logger == nil, "no Logger")
 	complain(o.BodyLimit < 0, "negative BodyLimit")
 	complain(o.Connections < 0, "negative Connections")

@@ -32,6 +32,7 @@ var (
 	errNotReady     = errors.New("not ready")
 	errUnread       = errors.New("too much is read at once")
 	errTesting      = errors.New("a test of a gateway is under way")
+	errBackingUp    = errors.New("a backup is under way")
 	errPanic        = errors.New("handler panicked")
 
 	errBadDeclaration = errors.New("not the declaration of a gateway")
@@ -218,6 +219,9 @@ func lookUp(err error) problem {
 	case errors.Is(err, errProfiling):
 		return row(429, "profile-under-way", "Profile under way",
 			"A profile or a trace is being recorded; one is at a time. Try again later.", 5)
+	case errors.Is(err, errBackingUp):
+		return row(429, "backup-under-way", "Backup under way",
+			"One backup is made at a time, and that is going on. Try again later.", 30)
 	case errors.Is(err, data.ErrBacklog):
 		return row(429, "backlog-full", "Backlog full",
 			"A gateway that the request is for, by itself or by a route, has as many unfinished messages as its max_queue allows; nothing was stored. Try again later.", 30)

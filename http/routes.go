@@ -42,6 +42,7 @@ func (s *Server) table() []route {
 		{"GET", "/debug/pprof/", ScopeAdmin, s.listProfiles},
 		{"GET", profileRoute, ScopeAdmin, s.showProfile},
 
+		{"GET", "/api/v1/backup", ScopeAdmin, s.getBackup},
 		{"GET", "/openapi.yaml", needsNothing, s.showContract},
 		{"GET", "/healthz", needsNothing, s.showHealth},
 		{"GET", "/readyz", needsNothing, s.showReady},

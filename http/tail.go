@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -59,29 +58,13 @@ func (s *Server) tailEvents(c *fiber.Ctx) error {
 		return data.ErrStopping
 	}
 	conn := c.Context().Conn()
-	if calm, ok := calmOf(conn); ok {
-		calm.each = s.opts.WriteTimeout
-	}
+	calmBelow(conn).keepPace(s.opts.WriteTimeout)
 	// Who does not read keeps a write, which no context ends.
 	t.spare = context.AfterFunc(s.life, func() { time.AfterFunc(tailGrace, func() { _ = conn.Close() }) })
 	t.look, t.beat = time.NewTicker(tailPause), time.NewTicker(tailBeat)
 	c.Context().SetConnectionClose()
 	c.Context().SetBodyStream(t, -1)
 	return nil
-}
-
-// calmOf returns the connection of ours below one.
-func calmOf(conn net.Conn) (*calmConn, bool) {
-	for {
-		if calm, ok := conn.(*calmConn); ok {
-			return calm, true
-		}
-		above, ok := conn.(interface{ NetConn() net.Conn })
-		if !ok {
-			return nil, false
-		}
-		conn = above.NetConn()
-	}
 }
 
 // tail is the body of an answer that goes on: what one client is told. The server below

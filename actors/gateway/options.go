@@ -50,8 +50,8 @@ type Options struct {
 	Ramp  bool
 	Queue Queue
 	Now   func() data.StoreTime
-	// Doubt is when the process started if it is not known how long what was
-	// waiting then had waited: it waits an interval from there. 0 when it is known.
+	// Doubt is when the store was last opened, if ever, and it was not known how long what was
+	// waiting then had waited: it waits an interval from there. 0 for never.
 	Doubt data.StoreTime
 	// Record begins and settles attempts on disk and then calls done, once.
 	Record func(begin *data.Begin, settles []*data.Settle, done func(error))

@@ -17,7 +17,7 @@ import (
 type schedule struct {
 	gate
 	windows
-	doubt     data.StoreTime // when the process started, if what waits waits an interval from there
+	doubt     data.StoreTime // what waited then waits an interval from there; 0 for never
 	notBefore data.StoreTime // for that, nothing that waits is due before
 
 	claimed map[data.ID]data.Ref // begun in the store's eyes soon

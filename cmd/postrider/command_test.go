@@ -75,6 +75,15 @@ func TestExitCodes(t *testing.T) {
 		"unknown of messages": {[]string{"messages", "nonsense"}, exitUsage, []string{"messages"}},
 		"no key file":         {[]string{"send", "-g", "g", "--key-file", none, "hello"}, exitUsage, []string{"API key"}},
 		"anybody from afar":   {inStore(t.TempDir(), "--host", "0.0.0.0"), exitUsage, []string{"http.host: "}},
+		"backup of nothing":   {[]string{"backup"}, exitUsage, []string{"one file"}},
+		"backup from nobody":  {[]string{"backup", "--server", "http://127.0.0.1:1", none}, exitFailure, []string{"is it running?"}},
+		"backup over a file":  {[]string{"backup", wrong}, exitUsage, []string{"--force"}},
+		"backup to nowhere":   {[]string{"backup", "--force", t.TempDir()}, exitUsage, []string{"is no file"}},
+		"restore of nothing":  {[]string{"restore"}, exitUsage, []string{"one file"}},
+		"restore of no file":  {[]string{"restore", none}, exitUsage, []string{none}},
+		"restore, a folder":   {[]string{"restore", t.TempDir()}, exitUsage, []string{"directory"}},
+		"restore of no back":  {[]string{"restore", wrong, "--storage.path", filepath.Join(t.TempDir(), "s")}, exitDamaged, []string{"no backup of Postrider"}},
+		"restore over a file": {[]string{"restore", wrong, "--storage.path", filepath.Dir(wrong)}, exitUsage, []string{"not empty", "storage.path"}},
 		"store is not a path": {inStore(writeFile(t, "file", "")), exitFailure, []string{"not a directory"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -87,7 +87,8 @@ func rootCommand() *cobra.Command {
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(serveCommand(), propagateCommand(), configCommand(), keyCommand(),
-		sendCommand(), messagesCommand(), gatewaysCommand(), presetsCommand(), versionCommand())
+		sendCommand(), messagesCommand(), gatewaysCommand(), presetsCommand(),
+		backupCommand(), restoreCommand(), versionCommand())
 	return root
 }
 
@@ -105,7 +106,7 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.Is(err, data.ErrInUse):
 		return exitInUse
-	case errors.Is(err, data.ErrDamaged), errors.Is(err, data.ErrNewerFormat):
+	case errors.Is(err, data.ErrDamaged), errors.Is(err, data.ErrNewerFormat), errors.Is(err, data.ErrUnrestored), errors.Is(err, data.ErrBadBackup):
 		return exitDamaged
 	case errors.Is(err, data.ErrNoSpace):
 		return exitNoSpace
@@ -123,7 +124,12 @@ func explain(err error) string {
 	case exitInUse:
 		return err.Error() + "; stop that process, or set storage.path to another directory"
 	case exitDamaged:
-		if errors.Is(err, data.ErrNewerFormat) {
+		switch {
+		case errors.Is(err, data.ErrBadBackup):
+			return err.Error() + "; nothing was restored, only another backup helps"
+		case errors.Is(err, data.ErrUnrestored):
+			return err.Error() + "; run postrider restore again, or remove the directory to begin without it"
+		case errors.Is(err, data.ErrNewerFormat):
 			return err.Error() + "; start the version that wrote it, or a later one"
 		}
 		return err.Error() + "; restore a backup, or start once with --accept-data-loss to go on with what is left; if that is refused too, only a backup helps"

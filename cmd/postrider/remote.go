@@ -34,14 +34,22 @@ func (r *remote) flags(c *cobra.Command) {
 
 // poster posts to a path of the server.
 func (r *remote) poster(path string) (*poster, error) {
-	if scheme, _, ok := strings.Cut(strings.ToLower(r.address), "://"); !ok || scheme != "http" && scheme != "https" {
-		return nil, usageError{errors.New("the address of the server must begin with http:// or https://")}
-	}
-	key, err := readKey(r.keyFile)
+	address, key, err := r.reach(path)
 	if err != nil {
 		return nil, err
 	}
-	return newPoster(strings.TrimSuffix(r.address, "/")+path, key), nil
+	return newPoster(address, key), nil
+}
+
+// reach returns where a path of the server is, and the key to present.
+func (r *remote) reach(path string) (address, key string, err error) {
+	if scheme, _, ok := strings.Cut(strings.ToLower(r.address), "://"); !ok || scheme != "http" && scheme != "https" {
+		return "", "", usageError{errors.New("the address of the server must begin with http:// or https://")}
+	}
+	if key, err = readKey(r.keyFile); err != nil {
+		return "", "", err
+	}
+	return strings.TrimSuffix(r.address, "/") + path, key, nil
 }
 
 func readKey(file string) (string, error) {

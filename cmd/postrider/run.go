@@ -222,7 +222,6 @@ func (p *process) start(o runOptions) (err error) {
 	}()
 	p.announce()
 	p.metrics.applied()
-	p.overview.config.applied(time.Now(), nil)
 	// What a reload replaces is in declared, and need not be kept for longer.
 	own := *p.cfg
 	own.Gateways, own.Routes = nil, nil
@@ -245,6 +244,7 @@ func (p *process) httpOptions() httpapi.Options {
 		Pauser:    p.tree.Persister,
 		Reader:    p.store,
 		Gateways:  &p.declared,
+		Backuper:  p.store,
 		Trier:     &trier{declared: &p.declared, client: p.client, log: p.log, stopping: p.draining.Load},
 		Declarer:  p.declarer,
 		Reloader:  p.reloads,

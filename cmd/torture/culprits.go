@@ -2,7 +2,7 @@ package main
 
 // controls are all of them, by the mode that must find them out.
 func controls() (all []culprit) {
-	for _, some := range [][]culprit{ofCrashes(), ofDisks(), ofDamage(), ofDelivery(), ofIntake(), ofProcesses()} {
+	for _, some := range [][]culprit{ofCrashes(), ofDisks(), ofDamage(), ofBackups(), ofDelivery(), ofIntake(), ofProcesses()} {
 		all = append(all, some...)
 	}
 	return all
@@ -137,6 +137,19 @@ func ofDamage() []culprit {
 			changes: []change{{"data/badger/rot.go", "mismatches.Add(1)", "mismatches.Add(0)"}},
 		},
 	}
+}
+
+func ofBackups() []culprit {
+	return []culprit{{
+		// It would notice by itself that what it has does not fit together, which is another
+		// promise.
+		name: "unpinned", without: "keep to one moment while it makes a backup", trials: in("restore"),
+		shows: []symptom{{"of another moment", "is not in the backup as it is stored", "does not fit together"}},
+		changes: []change{
+			{"data/badger/backup.go", "err = b.s.readAt(b.version, func(txn *badger.Txn) error {\n\t\to :=", "time.Sleep(30 * time.Millisecond)\n\terr = b.s.read(func(txn *badger.Txn) error {\n\t\to :="},
+			{"data/badger/census.go", "return errors.Join(problems...)", "problems = nil\n\treturn errors.Join(problems...)"},
+		},
+	}}
 }
 
 func ofDelivery() []culprit {

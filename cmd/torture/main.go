@@ -102,6 +102,7 @@ func modes() []named {
 		{"gateway", "gateways that misbehave in every way, for ever and at first", 1, 15 * time.Minute, &gateway{}},
 		{"pause", "SIGSTOP at random phases, and SIGCONT", 50, 10 * time.Minute, &pause{}},
 		{"start", "two programs for one directory; asked to end at any moment, and twice", 300, 3 * time.Minute, &start{}},
+		{"restore", "backups under load, each restored elsewhere", 50, 3 * time.Minute, &restore{}},
 		{"intake", "the hostile client: slow, too much, cut short, misread, malformed", 1, 15 * time.Minute, &intake{}},
 		{"soak", "hours of load, faults and kills, in which nothing may be lost or grow", 1, 48 * time.Hour, &soak{}},
 		{"power", "the power of the disk is cut under mixed load, and again during recovery", 200, 3 * time.Minute, &power{}},

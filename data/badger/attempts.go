@@ -219,9 +219,10 @@ func (t *transaction) giveUp(l *lane, m *message) error {
 	return t.storeMessage(m)
 }
 
-// tooEarly holds back what was waiting when the store was opened in doubt.
+// tooEarly holds back what was waiting when the store was last opened in doubt.
 func (t *transaction) tooEarly(c data.Claim) bool {
-	return t.s.doubt && t.marker.time < t.s.opened.Add(c.Policy.Interval)
+	at, ever := t.s.Doubted()
+	return ever && t.marker.time < at.Add(c.Policy.Interval)
 }
 
 func (t *transaction) beginAttempt(l *lane, m *message, c data.Claim) error {

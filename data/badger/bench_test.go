@@ -117,7 +117,7 @@ func BenchmarkOpenWithFullRing(b *testing.B) {
 		if err := txn.Flush(); err != nil {
 			b.Fatal(err)
 		}
-		k.versions.done(k.versions.current() + 1)
+		k.versions.done(k.versions.current()+1, 0)
 	}
 	for b.Loop() {
 		k.reopen()

@@ -118,7 +118,7 @@ func (k *kept) change(change func(*badger.Txn) error) error {
 	if err := change(txn); err != nil {
 		return err
 	}
-	return k.commitTxn(txn)
+	return k.commitTxn(txn, k.newest.commit)
 }
 
 // everyDeclared returns all declarations that are kept.

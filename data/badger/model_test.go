@@ -1,10 +1,12 @@
 package badger
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -85,6 +87,8 @@ func (m *model) step() {
 	switch {
 	case m.chance(8):
 		m.restart()
+	case m.chance(5):
+		m.move()
 	case m.chance(30):
 		m.machine().pass(time.Duration(m.random.Int64N(int64(2 * time.Minute))))
 	case m.chance(10):
@@ -506,7 +510,7 @@ func (m *model) judgeBegin(o *data.Begin, wall time.Time) {
 			if m.closed(o.Gateway) {
 				continue // whatever was claimed
 			}
-			opened, doubt := m.Resumed()
+			opened, doubt := m.Doubted()
 			held := doubt && want.State == data.Waiting && m.Now() < opened.Add(minute.Interval)
 			if now := lasting(want); now.Begin(c.Ref.Number, data.Never) != nil {
 				m.t.Errorf("claim %+v of %+v stands", c, want)
@@ -668,6 +672,29 @@ func (m *model) restart() {
 		m.machine().up -= time.Hour
 	}
 	m.open()
+	m.resumed()
+}
+
+// move backs the store up, restores it elsewhere, and goes on with that.
+func (m *model) move() {
+	m.t.Helper()
+	backup := m.backup()
+	m.close()
+	m.machine().pass(time.Duration(m.random.Int64N(int64(time.Minute))))
+	if m.chance(50) {
+		m.machine().reboot(fmt.Sprint("boot-", m.random.Uint32()))
+	}
+	m.options.Path = filepath.Join(m.t.TempDir(), "store")
+	if _, err := Restore(m.t.Context(), m.options, bytes.NewReader(backup), nil); err != nil {
+		m.t.Fatal(err)
+	}
+	m.open()
+	m.resumed()
+}
+
+// resumed takes note of what a start does.
+func (m *model) resumed() {
+	m.t.Helper()
 	opened, doubt := m.Resumed()
 	for id := range m.messages {
 		m.doubtful[id] = m.doubtful[id] || doubt

@@ -17,7 +17,7 @@ const (
 	keyBytes       = 64  // an idempotency key
 	resentBytes    = 32  // what a dead letter was sent again as, in both their records
 	declareBytes   = 16  // how a gateway is declared, without the declaration
-	markerBytes    = 176
+	markerBytes    = 192
 	maxID          = 10 // an id in a run or a group
 	maxEventsValue = 256 << 10
 )

@@ -20,6 +20,7 @@ type marker struct {
 	events   data.ID        // there is no event with a smaller id
 	garbage  int64          // bytes deleted since the last merge, about
 	doubtful data.ID        // what has a smaller id was there when the store was last opened in doubt
+	doubted  data.StoreTime // when that was; 0 for never
 }
 
 func (m marker) encode(key []byte) []byte {
@@ -33,6 +34,7 @@ func (m marker) encode(key []byte) []byte {
 	b = appendUint(b, 7, uint64(m.events))
 	b = appendUint(b, 8, uint64(m.garbage))
 	b = appendUint(b, 9, uint64(m.doubtful))
+	b = appendUint(b, 10, uint64(m.doubted))
 	return seal(key, b)
 }
 
@@ -58,6 +60,8 @@ func decodeMarker(key, value []byte) (m marker, err error) {
 			m.garbage = int64(n)
 		case 9:
 			m.doubtful = data.ID(n)
+		case 10:
+			m.doubted = data.StoreTime(n)
 		}
 		return nil
 	})

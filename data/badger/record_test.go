@@ -265,7 +265,7 @@ func TestBoundsHold(t *testing.T) {
 		t.Errorf("a declaration takes %d bytes; want at most %d", got, most.bytes)
 	}
 	k = idempotencyKey([32]byte{})
-	mark := marker{commit: big, time: big, boot: make([]byte, 36), bootTime: big, next: big, wall: at, events: big, garbage: big, doubtful: big}
+	mark := marker{commit: big, time: big, boot: make([]byte, 36), bootTime: big, next: big, wall: at, events: big, garbage: big, doubtful: big, doubted: big}
 	if got := len(mark.encode(markerKey(1))); got+entryBytes > markerBytes {
 		t.Errorf("a marker takes %d bytes; want at most %d", got, markerBytes-entryBytes)
 	}

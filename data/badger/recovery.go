@@ -29,6 +29,7 @@ func (s *Store) recover(acknowledged uint64) error {
 		return loss
 	}
 	s.newest = newest
+	s.versions.resume(newest.commit)
 	s.firstEvent.Store(uint64(newest.events))
 	s.garbage.Store(newest.garbage)
 	if newest.next == 0 {
@@ -36,8 +37,8 @@ func (s *Store) recover(acknowledged uint64) error {
 	}
 	s.clock, s.doubt = resume(s.options.Clock, newest)
 	s.opened = s.clock.now()
-	if s.doubtful = newest.doubtful; s.doubt {
-		s.doubtful = s.newest.next
+	if s.doubtful, s.doubted = newest.doubtful, newest.doubted; s.doubt {
+		s.doubtful, s.doubted = s.newest.next, s.opened
 	}
 	if err := s.readLanes(); err != nil {
 		return err
@@ -163,7 +164,7 @@ func (s *Store) acceptLoss(acknowledged uint64) error {
 	s.newest.commit = max(s.newest.commit, acknowledged)
 	s.newest.next = data.FirstID(s.stamp.Epoch)
 	s.doubt, s.lossy = true, true
-	s.doubtful = s.newest.next
+	s.doubtful, s.doubted = s.newest.next, s.opened
 	if err := s.rebuild(); err != nil {
 		return fmt.Errorf("make the queues anew: %w", err)
 	}

@@ -65,7 +65,18 @@ func calledBy(name string) bool {
 
 // read runs a func on the store as it is at one moment. What it read counts only
 // if every block was whole; else the store fails.
-func (s *Store) read(run func(*badger.Txn) error) (err error) {
+func (s *Store) read(run func(*badger.Txn) error) error {
+	return s.relied(func() error { return s.snapshot(run) })
+}
+
+// readAt is read on a version that somebody keeps.
+func (s *Store) readAt(version uint64, run func(*badger.Txn) error) error {
+	return s.relied(func() error { return s.at(version, run) })
+}
+
+// relied runs a func that reads. Whatever it found or missed counts only if every
+// block was whole.
+func (s *Store) relied(read func() error) (err error) {
 	before := mismatches.Load()
 	defer func() {
 		if r := recover(); r != nil {
@@ -75,8 +86,7 @@ func (s *Store) read(run func(*badger.Txn) error) (err error) {
 			err = s.rotten()
 		}
 	}()
-	err = s.snapshot(run)
-	// Whatever the reader found or missed, it is not to be relied on.
+	err = read()
 	if rotten := s.sound(before); rotten != nil {
 		return rotten
 	}

@@ -91,8 +91,10 @@ type Store struct {
 	opened   data.StoreTime
 	doubt    bool
 	lossy    bool // a loss was accepted: the next start is in doubt too
-	// doubtful is the id behind what was there when the store was last opened in doubt.
+	// doubtful is the id behind what was there when the store was last opened in doubt,
+	// and doubted when that was, which may be some starts ago; 0 for never.
 	doubtful data.ID
+	doubted  data.StoreTime
 
 	// The writer's state: what Apply needs of the store without reading it.
 	newest  marker
@@ -131,7 +133,7 @@ type Store struct {
 // Open opens the store, makes it if there is none, and brings it to a state as
 // if the process had never ended: attempts that were under way are settled as
 // unknown. The errors are [data.ErrInUse], [data.ErrDamaged],
-// [data.ErrNewerFormat], [data.ErrNoSpace], or of the file system. After a
+// [data.ErrNewerFormat], [data.ErrUnrestored], [data.ErrNoSpace], or of the file system. After a
 // [data.ErrStorage] the process must end: the store stays locked until then.
 func Open(o Options) (*Store, error) {
 	if err := o.validate(); err != nil {
@@ -140,15 +142,7 @@ func Open(o Options) (*Store, error) {
 	if o.Memtable == 0 {
 		o.Memtable = DefaultMemtable
 	}
-	s := &Store{
-		options: o,
-		flights: make(map[data.ID]*message),
-		fresh:   newFresh(),
-		byName:  make(map[string]*lane),
-		failed:  make(chan struct{}),
-		stop:    make(chan struct{}),
-		logs:    logs{fill: make(chan string, 1)},
-	}
+	s := newStore(o)
 	if err := s.open(); err != nil {
 		// To close Badger is to flush again what could not be flushed. Only the end of
 		// the process frees a store that has failed.
@@ -165,6 +159,18 @@ func Open(o Options) (*Store, error) {
 	return s, nil
 }
 
+func newStore(o Options) *Store {
+	return &Store{
+		options: o,
+		flights: make(map[data.ID]*message),
+		fresh:   newFresh(),
+		byName:  make(map[string]*lane),
+		failed:  make(chan struct{}),
+		stop:    make(chan struct{}),
+		logs:    logs{fill: make(chan string, 1)},
+	}
+}
+
 // open does the work of Open; what it leaves behind when it fails is released.
 func (s *Store) open() (err error) {
 	o := s.options
@@ -172,6 +178,9 @@ func (s *Store) open() (err error) {
 		return err
 	}
 	if s.lockf, err = lock(o.Path); err != nil {
+		return err
+	}
+	if err := checkRestored(o.Path); err != nil {
 		return err
 	}
 	left, err := free(o.Path)
@@ -310,9 +319,13 @@ func (s *Store) Memtable() int64 { return s.stamp.Memtable }
 // Tables is how many tables the store has; each takes a descriptor and a mapping.
 func (s *Store) Tables() int { return len(s.db.Tables()) }
 
+// Doubted says when the store was last opened in doubt, now or some starts ago: nothing
+// that was waiting then may be tried before a full interval after that. It is false when
+// it never was.
+func (s *Store) Doubted() (at data.StoreTime, ever bool) { return s.doubted, s.doubted > 0 }
+
 // Resumed says when the store was opened and whether the time that passed since
-// it was closed is in doubt. In doubt, nothing that was waiting may be tried
-// before a full interval after that time.
+// it was closed is in doubt.
 func (s *Store) Resumed() (at data.StoreTime, doubt bool) { return s.opened, s.doubt }
 
 // Accepting returns why nothing new can be accepted now: [data.ErrNoSpace],

@@ -64,6 +64,7 @@ func (s *Store) begin() *transaction {
 			next:     s.newest.next,
 			events:   s.newest.events,
 			doubtful: s.doubtful,
+			doubted:  s.doubted,
 			wall:     s.options.Clock.Wall().Truncate(time.Millisecond).UTC(), // as it is stored
 		},
 	}
@@ -127,7 +128,7 @@ func (t *transaction) commit() error {
 		return err
 	}
 	start := time.Now()
-	if err := t.s.commitTxn(t.txn); err != nil {
+	if err := t.s.commitTxn(t.txn, m.commit); err != nil {
 		return fmt.Errorf("commit %d: %w", m.commit, err)
 	}
 	// Badger logs some failures instead of returning them.
