@@ -241,11 +241,12 @@ func (a *Actor) onRecorded(ctx actor.Context, m recorded) {
 
 // onBegun sends what was granted and returns how to settle what is not sent.
 func (a *Actor) onBegun(ctx actor.Context, m recorded) (settles []*data.Settle) {
-	now, share := a.options.Now(), m.incarnation.share
+	now, wall, share := a.options.Now(), time.Now(), m.incarnation.share
 	for _, g := range m.begin.Granted {
 		if m.incarnation == a && !a.schedule.closed(now) && !g.Message.Expired(now) {
 			a.schedule.began(g.Message.ID, g.Number)
 			a.requests[g.Message.ID] = g.Number
+			a.reportBegun(g.Message, now, wall)
 			a.send(ctx, g)
 			continue
 		}
@@ -267,6 +268,7 @@ func (a *Actor) onBegun(ctx actor.Context, m recorded) (settles []*data.Settle) 
 	}
 	for _, id := range m.begin.GivenUp {
 		a.log.Error("message ended undelivered: its gateway allows fewer attempts now", "message", id.String(), "state", data.Failed.String())
+		a.countEnded(data.Failed)
 	}
 	for _, e := range m.begin.Overdue {
 		a.reportExpired(e.ID, e.State)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/postrider/postrider/data"
 )
@@ -44,7 +45,7 @@ func (s *memory) accept(n int) data.ID {
 	defer s.mu.Unlock()
 	first := data.ID(len(s.messages) + 1)
 	for i := range data.ID(n) {
-		m := &data.Message{ID: first + i, State: data.Queued}
+		m := &data.Message{ID: first + i, State: data.Queued, AcceptedAt: time.Now()}
 		if s.expires != nil {
 			m.Expires = s.expires(m.ID)
 		}
@@ -80,6 +81,10 @@ func (s *memory) commit(begin *data.Begin, settles []*data.Settle, now data.Stor
 	}
 	for _, c := range begin.Claims {
 		m := s.messages[c.Ref.ID]
+		if m.State == data.Waiting && c.Ref.Number == m.NextNumber() && c.Ref.Number > c.Policy.MaxAttempts && m.GiveUp() == nil {
+			begin.GivenUp = append(begin.GivenUp, m.ID)
+			continue
+		}
 		if s.stands(m, c, now) {
 			begin.Standing = append(begin.Standing, c.Ref)
 			continue

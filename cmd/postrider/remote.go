@@ -34,14 +34,23 @@ func (r *remote) flags(c *cobra.Command) {
 
 // poster posts to a path of the server.
 func (r *remote) poster(path string) (*poster, error) {
-	if scheme, _, ok := strings.Cut(strings.ToLower(r.address), "://"); !ok || scheme != "http" && scheme != "https" {
-		return nil, usageError{errors.New("the address of the server must begin with http:// or https://")}
+	address, err := serverAddress(r.address)
+	if err != nil {
+		return nil, err
 	}
 	key, err := readKey(r.keyFile)
 	if err != nil {
 		return nil, err
 	}
-	return newPoster(strings.TrimSuffix(r.address, "/")+path, key), nil
+	return newPoster(address+path, key), nil
+}
+
+// serverAddress is an address of a server that paths can be put behind.
+func serverAddress(address string) (string, error) {
+	if scheme, _, ok := strings.Cut(strings.ToLower(address), "://"); !ok || scheme != "http" && scheme != "https" {
+		return "", usageError{errors.New("the address of the server must begin with http:// or https://")}
+	}
+	return strings.TrimSuffix(address, "/"), nil
 }
 
 func readKey(file string) (string, error) {

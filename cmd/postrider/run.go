@@ -180,8 +180,9 @@ func (p *process) start(o runOptions) (err error) {
 		Failed:      tell(p.failed),
 		Logger:      p.log,
 		Access:      p.cfg.Log.Access,
+		Began:       p.metrics.began,
 		Attempted:   p.metrics.attempted,
-		Expired:     p.metrics.expired,
+		Ended:       p.metrics.ended,
 		Pruned:      p.metrics.deleted,
 		Restarted:   p.metrics.restarted,
 		Fault:       o.fault,
@@ -191,7 +192,7 @@ func (p *process) start(o runOptions) (err error) {
 			return err
 		}
 	}
-	p.metrics.watch(p.store, &p.declared)
+	p.metrics.watch(p)
 	// The tree's client does not exist before the tree, and the tree's lanes and
 	// ticker reach our own server, which waits in the listener's queue till then.
 	p.tree = actors.Start(options)

@@ -3,6 +3,7 @@ package badger
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -21,6 +22,30 @@ func free(path string) (int64, error) {
 		return 0, fmt.Errorf("read free space of %s: %w", path, err)
 	}
 	return int64(s.Bavail) * int64(s.Bsize), nil //nolint:unconvert // the types differ between systems
+}
+
+// Free is how many bytes of the disk were free when that was last looked at, within
+// the last second.
+func (s *Store) Free() int64 { return s.left.Load() }
+
+// Used is how many bytes of the disk the store takes now. It looks at every file.
+func (s *Store) Used() (int64, error) {
+	var used int64
+	err := filepath.WalkDir(s.options.Path, func(path string, _ fs.DirEntry, err error) error {
+		var file unix.Stat_t
+		if err == nil {
+			err = again(func() error { return unix.Lstat(path, &file) })
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // deleted meanwhile
+		}
+		used += file.Blocks * 512
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("read the size of the store: %w", err)
+	}
+	return used, nil
 }
 
 // lock takes the store's directory for this process. The kernel lets go of it
@@ -87,6 +112,7 @@ func (s *Store) checkSpace() {
 		_ = s.fail(err) // told through Failed
 		return
 	}
+	s.left.Store(left)
 	need := s.options.MinFree
 	if s.low.Load() {
 		need += need / 8 // merging tables moves it to and fro
