@@ -105,6 +105,7 @@ func run(ctx context.Context, cfg *config.Config, o runOptions) error {
 	if err := p.start(o); err != nil {
 		return errors.Join(err, store.Close())
 	}
+	notify(notifyReady)
 	if o.listening != nil {
 		o.listening(p.listener.Addr())
 	}
@@ -318,6 +319,7 @@ func (p *process) wait(done <-chan struct{}) error {
 // on answering: readers are served, writers are told that the process stops.
 func (p *process) stop() error {
 	p.draining.Store(true)
+	notify(notifyStopping)
 	p.log.Info("stopping: nothing new is accepted, attempts under way may finish", "within", p.cfg.HTTP.Drain)
 	drain, cancel := context.WithTimeout(context.Background(), p.cfg.HTTP.Drain)
 	defer cancel()
