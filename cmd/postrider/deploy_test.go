@@ -223,3 +223,20 @@ func TestCompletion(t *testing.T) {
 		}
 	}
 }
+
+// What a newcomer copies has to work.
+func TestQuickStartIsRight(t *testing.T) {
+	t.Parallel()
+	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(deployed(t, "docs", "quickstart.md"), -1)
+	if len(blocks) != 4 {
+		t.Fatalf("there are %d pieces of configuration, want three gateways and a route", len(blocks))
+	}
+	route := blocks[3][1]
+	for _, b := range blocks[:3] {
+		code, out, errs := runChild(t, []string{"config", "check", "--config", writeFile(t, "first.yaml", b[1]+route)},
+			"TELEGRAM_TOKEN=123:abc", "SLACK_URL=https://hooks.slack.com/services/a/b/c")
+		if code != exitClean || !strings.Contains(out, "1 gateways, 1 routes") {
+			t.Errorf("config check = %d %s%s of\n%s", code, out, errs, b[1])
+		}
+	}
+}
