@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -121,6 +122,18 @@ func TestAlarmsAreOnMetricsThatAreThere(t *testing.T) {
 				t.Errorf("%v names %s, which is not there", file, name)
 			}
 		}
+	}
+}
+
+// Where Prometheus is installed, its own tool says whether the alarms ring.
+func TestAlarmsRing(t *testing.T) {
+	t.Parallel()
+	promtool, err := exec.LookPath("promtool")
+	if err != nil {
+		t.Skip("promtool is not installed")
+	}
+	if out, err := exec.CommandContext(t.Context(), promtool, "test", "rules", filepath.Join("testdata", "alarms.yaml")).CombinedOutput(); err != nil {
+		t.Errorf("promtool test rules: %v\n%s", err, out)
 	}
 }
 
