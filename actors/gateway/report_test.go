@@ -19,6 +19,8 @@ func TestLatenessIsReported(t *testing.T) {
 		b.answer = taking(5*time.Second, failing)
 		var first, again []time.Duration
 		b.options.Began = func(late time.Duration, due bool) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
 			if due {
 				again = append(again, late)
 				return
@@ -30,6 +32,8 @@ func TestLatenessIsReported(t *testing.T) {
 		defer b.stop()
 		time.Sleep(interval + 20*time.Second)
 		synctest.Wait()
+		b.mu.Lock()
+		defer b.mu.Unlock()
 		// The second waits for the first, which takes a second to be recorded, five to
 		// fail and one more to be settled along with the second's Begin.
 		if want := []time.Duration{time.Second, 7 * time.Second}; !slices.Equal(first, want) {
@@ -47,7 +51,11 @@ func TestLatenessIsNeverNegative(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		late := []time.Duration{}
-		b.options.Began = func(d time.Duration, _ bool) { late = append(late, d) }
+		b.options.Began = func(d time.Duration, _ bool) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			late = append(late, d)
+		}
 		b.answer = delivering
 		b.store.accept(1)
 		b.store.messages[1].AcceptedAt = time.Now().Add(time.Hour)
@@ -55,6 +63,8 @@ func TestLatenessIsNeverNegative(t *testing.T) {
 		defer b.stop()
 		time.Sleep(time.Second)
 		synctest.Wait()
+		b.mu.Lock()
+		defer b.mu.Unlock()
 		if !slices.Equal(late, []time.Duration{0}) {
 			t.Errorf("it was late by %v, want 0", late)
 		}
@@ -65,7 +75,11 @@ func TestMessageThatIsGivenUpIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		ended := map[data.State]int{}
-		b.options.Ended = func(_ string, state data.State) { ended[state]++ }
+		b.options.Ended = func(_ string, state data.State) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			ended[state]++
+		}
 		b.store.accept(1)
 		b.run()
 		defer b.stop()
@@ -74,6 +88,8 @@ func TestMessageThatIsGivenUpIsReported(t *testing.T) {
 		time.Sleep(2 * interval)
 		synctest.Wait()
 		b.wantState(1, data.Failed)
+		b.mu.Lock()
+		defer b.mu.Unlock()
 		if len(ended) != 1 || ended[data.Failed] != 1 {
 			t.Errorf("what ended is told as %v, want one that failed", ended)
 		}
