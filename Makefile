@@ -2,9 +2,16 @@
 
 GO        ?= go
 VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS   := -s -w -X main.version=$(VERSION)
+COMMIT    ?= $(shell git rev-parse HEAD 2>/dev/null)
+# Of the commit, so that the same commit gives the same program.
+DATE      ?= $(shell TZ=UTC0 git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null)
+LDFLAGS   := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)
 LINTER    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 LINT      := bin/golangci-lint
+NFPM      := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
+VULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+# A copy of the database on this machine is file:///…/data/osv of github.com/golang/vulndb.
+VULNDB    ?= https://vuln.go.dev
 FUZZTIME  ?= 20s
 # What torture may leave out: what mounts file systems needs root. Any other mode
 # that cannot run on a machine is an error there.
@@ -27,6 +34,28 @@ test: ## Run all tests
 .PHONY: build
 build: ## Build bin/postrider
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/postrider ./cmd/postrider
+
+.PHONY: release
+release: bin/nfpm ## Build archives, Debian packages and checksums of this commit into dist/
+	VERSION=$(VERSION) COMMIT=$(COMMIT) DATE=$(DATE) LDFLAGS='$(LDFLAGS)' deploy/release
+
+.PHONY: deb
+deb: bin/nfpm ## Build the Debian package for this machine into dist/
+	VERSION=$(VERSION) COMMIT=$(COMMIT) DATE=$(DATE) LDFLAGS='$(LDFLAGS)' deploy/release linux/$(shell $(GO) env GOHOSTARCH)
+
+.PHONY: docker
+docker: ## Build the container image postrider:latest
+	@if ! docker info >/dev/null 2>&1; then \
+		echo "docker is not installed, or its daemon does not answer: no image is built"; \
+	else \
+		docker build --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) --build-arg DATE=$(DATE) \
+			-t postrider:$(VERSION) -t postrider:latest .; \
+	fi
+
+.PHONY: vulncheck
+vulncheck: bin/govulncheck ## Look for known vulnerabilities that can be reached (needs vuln.go.dev, or VULNDB=file:///…)
+	bin/govulncheck -db $(VULNDB) ./...
+	cd cmd/versus && $(CURDIR)/bin/govulncheck -db $(VULNDB) ./...
 
 .PHONY: check
 check: tidy-diff lint test race check-versus ## What CI runs: format, tidy, lint, vet, tests, tests with the race detector
@@ -103,8 +132,16 @@ tidy-diff:
 
 .PHONY: clean
 clean: ## Remove what was built (the store in var/ stays)
-	rm -rf bin coverage.out
+	rm -rf bin dist coverage.out
 
 $(LINT): Makefile
 	GOBIN=$(CURDIR)/bin $(GO) install $(LINTER)
+	@touch $@
+
+bin/nfpm: Makefile
+	GOBIN=$(CURDIR)/bin $(GO) install $(NFPM)
+	@touch $@
+
+bin/govulncheck: Makefile
+	GOBIN=$(CURDIR)/bin $(GO) install $(VULNCHECK)
 	@touch $@

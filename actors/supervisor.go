@@ -58,9 +58,10 @@ type Options struct {
 	Logger *slog.Logger
 	// Access says that each delivery is one line of the log, also below debug.
 	Access bool
-	// Attempted, Expired, Pruned and Restarted are told of what happens; nil for nobody.
+	// Began, Attempted, Ended, Pruned and Restarted are told of what happens; nil for nobody.
+	Began     func(late time.Duration, again bool)
 	Attempted func(gateway string, r data.Result, next data.State, took time.Duration)
-	Expired   func(gateway string)
+	Ended     func(gateway string, state data.State)
 	Pruned    func(records int)
 	Restarted func(actor string)
 	// Fault is called before an actor handles a message. Tests panic in it, but
@@ -246,8 +247,9 @@ func (t *Tree) gateways() gateways.Options {
 				Linger:     t.options.Linger,
 				Logger:     t.options.Logger,
 				Access:     t.options.Access,
+				Began:      t.options.Began,
 				Attempted:  t.options.Attempted,
-				Expired:    t.options.Expired,
+				Ended:      t.options.Ended,
 			}
 			if at, ever := t.options.Store.Doubted(); ever {
 				o.Doubt = at

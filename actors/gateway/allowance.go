@@ -109,13 +109,13 @@ func (a *Actor) disallow() {
 // onBegunAtOnce sends what the store began for this incarnation, and returns how to
 // settle what is not sent.
 func (a *Actor) onBegunAtOnce(ctx actor.Context, begun []data.Begun) (settles []*data.Settle) {
-	now := a.options.Now()
+	now, wall := a.options.Now(), time.Now()
 	for _, b := range begun {
 		by := b.Allowance.By.(*Actor)
 		if by == a {
 			a.schedule.away = a.allowance.came()
 		}
-		if o := a.dispatch(ctx, now, b.Granted, by); o != nil {
+		if o := a.dispatch(ctx, now, wall, b.Granted, by); o != nil {
 			settles = append(settles, o)
 		}
 	}

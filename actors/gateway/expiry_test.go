@@ -19,8 +19,13 @@ func TestExpiredMessagesAreNotSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		expired := 0
-		b.options.Expired = func(gateway string) {
-			if gateway == "gateway_1" {
+		b.options.Attempted = func(gateway string, _ data.Result, next data.State, _ time.Duration) {
+			if gateway == "gateway_1" && next == data.Expired {
+				expired++
+			}
+		}
+		b.options.Ended = func(gateway string, state data.State) {
+			if gateway == "gateway_1" && state == data.Expired {
 				expired++
 			}
 		}
@@ -55,7 +60,7 @@ func TestMessageExpiresWhileItsAttemptIsRecorded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		expired := 0
-		b.options.Expired = func(string) { expired++ }
+		b.options.Ended = func(string, data.State) { expired++ }
 		b.options.Record = func(begin *data.Begin, settles []*data.Settle, done func(error)) {
 			b.asked <- func() {
 				b.store.commit(begin, settles, b.now())
@@ -82,7 +87,7 @@ func TestMessageExpiresBeforeItsRequestLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		expired := 0
-		b.options.Expired = func(string) { expired++ }
+		b.options.Ended = func(string, data.State) { expired++ }
 		b.options.Attempted = func(string, data.Result, data.State, time.Duration) { t.Error("an attempt is counted") }
 		b.answer = taking(5*time.Second, func(context.Context, data.Message, int) data.Result {
 			return data.Result{Outcome: data.OutcomeWithdrawn}

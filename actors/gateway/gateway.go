@@ -254,9 +254,9 @@ func (a *Actor) onRecorded(ctx actor.Context, m recorded) {
 
 // onBegun sends what was granted and returns how to settle what is not sent.
 func (a *Actor) onBegun(ctx actor.Context, m recorded) (settles []*data.Settle) {
-	now, share := a.options.Now(), m.incarnation.share
+	now, wall, share := a.options.Now(), time.Now(), m.incarnation.share
 	for _, g := range m.begin.Granted {
-		if o := a.dispatch(ctx, now, g, m.incarnation); o != nil {
+		if o := a.dispatch(ctx, now, wall, g, m.incarnation); o != nil {
 			settles = append(settles, o)
 		}
 	}
@@ -266,6 +266,7 @@ func (a *Actor) onBegun(ctx actor.Context, m recorded) (settles []*data.Settle) 
 	}
 	for _, id := range m.begin.GivenUp {
 		a.log.Error("message ended undelivered: its gateway allows fewer attempts now", "message", id.String(), "state", data.Failed.String())
+		a.countEnded(data.Failed)
 	}
 	for _, e := range m.begin.Overdue {
 		a.reportExpired(e.ID, e.State)
@@ -281,10 +282,11 @@ func (a *Actor) onBegun(ctx actor.Context, m recorded) (settles []*data.Settle) 
 
 // dispatch sends what was granted to an incarnation with a slot of its share, or
 // returns how to settle it.
-func (a *Actor) dispatch(ctx actor.Context, now data.StoreTime, g data.Granted, incarnation *Actor) *data.Settle {
+func (a *Actor) dispatch(ctx actor.Context, now data.StoreTime, wall time.Time, g data.Granted, incarnation *Actor) *data.Settle {
 	if incarnation == a && !a.schedule.closed(now) && !g.Message.Expired(now) {
 		a.schedule.began(g.Message.ID, g.Number)
 		a.requests[g.Message.ID] = g.Number
+		a.reportBegun(g.Message, now, wall)
 		a.send(ctx, g)
 		return nil
 	}

@@ -33,8 +33,8 @@ type Definition struct {
 	Probe func(ctx context.Context) data.Cause
 }
 
-// Options say what a lane works with. All fields are needed but Ramp, Attempted and
-// Expired.
+// Options say what a lane works with. All fields are needed but Ramp, Began,
+// Attempted and Ended.
 type Options struct {
 	// Definition is the one that the lane is started with.
 	Definition Definition
@@ -64,9 +64,12 @@ type Options struct {
 	Logger   *slog.Logger
 	// Access says that each delivery is one line of the log, also below debug.
 	Access bool
+	// Began is told of each request that leaves how late it is: since its message was
+	// accepted, or was due again. It must be quick.
+	Began func(late time.Duration, again bool)
 	// Attempted is told of each settled attempt. It must be quick.
 	Attempted func(gateway string, r data.Result, next data.State, took time.Duration)
-	// Expired is told of each message that ended since it was not wanted any more. It
+	// Ended is told of each message that ended without a further attempt, and how. It
 	// must be quick.
-	Expired func(gateway string)
+	Ended func(gateway string, state data.State)
 }

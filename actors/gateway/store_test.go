@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/postrider/postrider/data"
 )
@@ -53,7 +54,7 @@ func (s *memory) accept(n int) data.ID {
 }
 
 func (s *memory) add() data.ID {
-	m := &data.Message{ID: data.ID(len(s.messages) + 1), State: data.Queued}
+	m := &data.Message{ID: data.ID(len(s.messages) + 1), State: data.Queued, AcceptedAt: time.Now()}
 	if s.expires != nil {
 		m.Expires = s.expires(m.ID)
 	}
@@ -128,6 +129,10 @@ func (s *memory) commit(begin *data.Begin, settles []*data.Settle, now data.Stor
 
 func (s *memory) begin(begin *data.Begin, c data.Claim, now data.StoreTime) {
 	m := s.messages[c.Ref.ID]
+	if m.State == data.Waiting && c.Ref.Number == m.NextNumber() && c.Ref.Number > c.Policy.MaxAttempts && m.GiveUp() == nil {
+		begin.GivenUp = append(begin.GivenUp, m.ID)
+		return
+	}
 	if s.stands(m, c, now) {
 		begin.Standing = append(begin.Standing, c.Ref)
 		return

@@ -120,7 +120,6 @@ func (a *Actor) report(o *data.Settle, took time.Duration) {
 		a.log.LogAttrs(ctx, slog.LevelWarn, "attempt failed: will be tried again", attrs...)
 	case data.Expired:
 		a.log.LogAttrs(ctx, slog.LevelError, "message expired: its next attempt would come too late", attrs...)
-		a.countExpired()
 	default:
 		attrs = append(attrs, slog.String("state", o.Next.State.String()))
 		a.log.LogAttrs(ctx, slog.LevelError, "message ended undelivered", attrs...)
@@ -132,11 +131,23 @@ func (a *Actor) report(o *data.Settle, took time.Duration) {
 func (a *Actor) reportExpired(id data.ID, state data.State) {
 	a.log.LogAttrs(context.Background(), slog.LevelError, "message expired before its next attempt",
 		slog.String("message", id.String()), slog.String("state", state.String()))
-	a.countExpired()
+	a.countEnded(state)
 }
 
-func (a *Actor) countExpired() {
-	if a.options.Expired != nil {
-		a.options.Expired(a.options.Definition.Name)
+func (a *Actor) countEnded(state data.State) {
+	if a.options.Ended != nil {
+		a.options.Ended(a.options.Definition.Name, state)
+	}
+}
+
+// reportBegun says how late a request leaves. What waits has a due time; what was
+// accepted has only that of the wall clock, which may have been set back.
+func (a *Actor) reportBegun(m data.Message, now data.StoreTime, wall time.Time) {
+	switch {
+	case a.options.Began == nil:
+	case m.Due != 0:
+		a.options.Began(now.Sub(m.Due), true)
+	default:
+		a.options.Began(max(wall.Sub(m.AcceptedAt), 0), false)
 	}
 }

@@ -35,7 +35,11 @@ var built struct {
 	err       error
 }
 
-const builtVersion = "v0.0.0-test"
+// What the built program says of itself.
+const (
+	builtVersion = "v0.0.0-test"
+	builtCommit  = "0123456789abcdef"
+)
 
 // binary returns the path of the built program.
 func binary(t *testing.T) string {
@@ -44,7 +48,7 @@ func binary(t *testing.T) string {
 		if built.directory, built.err = os.MkdirTemp("", "postrider-test-"); built.err != nil { //nolint:usetesting // it outlives the test that makes it
 			return
 		}
-		build := exec.Command("go", "build", "-ldflags", "-s -w -X main.version="+builtVersion, "-o", built.directory, ".")
+		build := exec.Command("go", "build", "-ldflags", "-s -w -X main.version="+builtVersion+" -X main.commit="+builtCommit, "-o", built.directory, ".")
 		if out, err := build.CombinedOutput(); err != nil {
 			built.err = fmt.Errorf("%w\n%s", err, out)
 		}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -215,7 +216,7 @@ func ofLaterVersion(t *testing.T, path string) {
 
 func TestVersion(t *testing.T) {
 	t.Parallel()
-	if code, out, _ := runChild(t, []string{"version"}); code != exitClean || out != "postrider "+builtVersion+"\n" {
+	if code, out, _ := runChild(t, []string{"version"}); code != exitClean || !strings.HasPrefix(out, "postrider "+builtVersion+"\ncommit "+builtCommit+"\n") || !strings.Contains(out, runtime.Version()) {
 		t.Errorf("postrider version = %d %q, want 0 and %s", code, out, builtVersion)
 	}
 }

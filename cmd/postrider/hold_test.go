@@ -47,7 +47,7 @@ func TestHintHoldsTheLane(t *testing.T) {
 			p.backlog(t, messages)
 			p.pause(t, "chat", false)
 			eventually(t, "the hold is shown", func() bool { return p.lane(t, "chat").held("throttled") })
-			if got := p.metric(t, `postrider_lanes_held{reason="throttled"}`); got != "1" {
+			if got := p.metric(t, `postrider_gateways_blocked{reason="throttled"}`); got != "1" {
 				t.Errorf("gateways held = %q, want 1", got)
 			}
 			p.awaitAll(t, "chat", "delivered", messages)

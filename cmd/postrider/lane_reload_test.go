@@ -59,7 +59,7 @@ func TestRemovedGatewayParksItsMessages(t *testing.T) {
 		if l := p.lane(t, "chat"); l.Declared || l.Counts["waiting"] != 1 {
 			t.Errorf("chat is %+v, want not declared with one message waiting", l)
 		}
-		if got := p.metric(t, "postrider_lanes_parked"); got != "1" {
+		if got := p.metric(t, `postrider_gateways_blocked{reason="parked"}`); got != "1" {
 			t.Errorf("gateways parked = %q, want 1", got)
 		}
 		if a := ask(t, http.MethodPost, p.url+"/send_message", messageFor("chat", "y")); a.status != http.StatusUnprocessableEntity {

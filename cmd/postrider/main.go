@@ -21,9 +21,6 @@ import (
 	"github.com/postrider/postrider/data"
 )
 
-// version is set by the linker.
-var version = "dev"
-
 // The exit codes are a contract, see README.md.
 const (
 	exitClean   = 0
@@ -87,7 +84,7 @@ func rootCommand() *cobra.Command {
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(serveCommand(), propagateCommand(), configCommand(), keyCommand(),
-		sendCommand(), messagesCommand(), gatewaysCommand(), presetsCommand(),
+		sendCommand(), messagesCommand(), gatewaysCommand(), presetsCommand(), healthCommand(),
 		backupCommand(), restoreCommand(), versionCommand())
 	return root
 }
@@ -140,18 +137,6 @@ func explain(err error) string {
 }
 
 func indent(s string) string { return "  " + strings.ReplaceAll(s, "\n", "\n  ") }
-
-func versionCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version",
-		Args:  noArguments,
-		RunE: func(c *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintln(c.OutOrStdout(), "postrider", version)
-			return err
-		},
-	}
-}
 
 func noArguments(c *cobra.Command, args []string) error {
 	if len(args) > 0 {

@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,18 +15,25 @@ import (
 )
 
 // maxGatewayLabels is how many gateways have series of their own; the rest share
-// the label "other", so that the number of series stays bounded.
-const maxGatewayLabels = 1000
+// the label otherGateways, so that the number of series stays bounded.
+const (
+	maxGatewayLabels = 1000
+	otherGateways    = "other"
+)
 
-// metrics is everything that /metrics shows. Packages know only the funcs.
+// metrics is everything that /metrics shows; docs/operations.md says what it is for.
+// Packages know only the funcs.
 type metrics struct {
 	registry  *prometheus.Registry
 	requests  *prometheus.CounterVec
 	latency   *prometheus.HistogramVec
 	attempts  *prometheus.CounterVec
-	expires   *prometheus.CounterVec
+	spent     *prometheus.CounterVec
+	duration  *prometheus.HistogramVec
+	accepted  prometheus.Observer // how late first attempts begin
+	due       prometheus.Observer // the others
+	dead      *prometheus.CounterVec
 	misfits   *prometheus.CounterVec
-	duration  prometheus.Histogram
 	commits   prometheus.Histogram
 	entries   prometheus.Counter
 	bytes     prometheus.Counter
@@ -34,64 +42,74 @@ type metrics struct {
 	posted    *prometheus.CounterVec
 	reloads   *prometheus.CounterVec
 	configSet prometheus.Gauge
-	labelLock sync.Mutex
-	labels    map[string]struct{}
+	configOK  prometheus.Gauge
+	names     gatewayLabels
 }
 
+// newMetrics registers what is counted as it happens. What is looked up when somebody
+// asks comes with watch.
 func newMetrics() *metrics {
-	seconds := prometheus.ExponentialBuckets(0.0005, 2, 16)
+	r := prometheus.NewRegistry()
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
+	late := histograms(r, "postrider_start_delay_seconds",
+		"How late an attempt begins: since its message was accepted (to the millisecond), or since it was due again.", waits(), "since")
 	m := &metrics{
-		registry: prometheus.NewRegistry(),
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "postrider_http_requests_total", Help: "Requests answered, by route pattern and status.",
-		}, []string{"route", "status"}),
-		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "postrider_http_request_seconds", Help: "Time to answer, by route pattern.", Buckets: seconds,
-		}, []string{"route"}),
-		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "postrider_attempts_total", Help: "Attempts settled, by gateway, outcome and cause.",
-		}, []string{"gateway", "outcome", "cause"}),
-		expires: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "postrider_messages_expired_total", Help: "Messages that ended since they were not wanted any more, by gateway.",
-		}, []string{"gateway"}),
-		misfits: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "postrider_route_misfits_total", Help: "Messages of routes that were left out since they do not fit their gateway.",
-		}, []string{"gateway"}),
-		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "postrider_attempt_seconds", Help: "Time from the record of an attempt to its outcome.", Buckets: seconds,
-		}),
+		registry: r,
+		requests: counters(r, "postrider_http_requests_total", "Requests answered, by route pattern and status.", "route", "status"),
+		latency:  histograms(r, "postrider_http_request_duration_seconds", "Time to answer, by route pattern.", moments(), "route"),
+		attempts: counters(r, "postrider_attempts_total", "Attempts settled, by gateway, outcome and cause.", "gateway", "outcome", "cause"),
+		spent:    counters(r, "postrider_gateway_attempt_seconds_total", "Time that attempts at a gateway took, together.", "gateway"),
+		duration: histograms(r, "postrider_attempt_duration_seconds", "Time from the record of an attempt to its outcome.", moments(), "outcome"),
+		accepted: late.WithLabelValues("accepted"),
+		due:      late.WithLabelValues("due"),
+		dead:     counters(r, "postrider_dead_letters_total", "Messages that ended undelivered, by gateway and state.", "gateway", "state"),
+		misfits:  counters(r, "postrider_route_misfits_total", "Messages of routes that were left out since they do not fit their gateway.", "gateway"),
 		commits: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "postrider_commit_seconds", Help: "Time of a commit, flush included.", Buckets: seconds,
+			Name: "postrider_commit_duration_seconds", Help: "Time of a commit, flush included.", Buckets: moments(),
 		}),
 		entries: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "postrider_store_entries_total", Help: "Entries written to the store.",
+			Name: "postrider_store_entries_written_total", Help: "Entries written to the store.",
 		}),
 		bytes: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "postrider_store_bytes_total", Help: "Bytes of the entries written to the store.",
+			Name: "postrider_store_written_bytes_total", Help: "Bytes of the entries written to the store.",
 		}),
 		pruned: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "postrider_records_pruned_total", Help: "Events and messages deleted since their time was over.",
 		}),
-		restarts: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "postrider_actor_restarts_total", Help: "Actors restarted after a failure; lanes are one kind.",
-		}, []string{"actor"}),
-		posted: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "postrider_propagated_total", Help: "Events the propagator sent, by status; 0 is no answer.",
-		}, []string{"status"}),
-		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "postrider_config_reloads_total", Help: "Reloads of the configuration, by whether it was applied or refused.",
-		}, []string{"result"}),
+		restarts: counters(r, "postrider_actor_restarts_total", "Actors restarted after a failure; lanes are one kind.", "actor"),
+		posted:   counters(r, "postrider_propagator_posts_total", "Events the propagator sent, by status; 0 is no answer.", "status"),
+		reloads:  counters(r, "postrider_config_reloads_total", "Reloads of the configuration, by whether it was applied or refused.", "result"),
 		configSet: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "postrider_config_applied_timestamp_seconds", Help: "When the configuration in force was read.",
 		}),
-		labels: make(map[string]struct{}),
+		configOK: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "postrider_config_last_reload_successful", Help: "Whether the configuration that was read last is in force: 0 when it was refused.",
+		}),
 	}
 	m.reloads.WithLabelValues(resultApplied)
 	m.reloads.WithLabelValues(resultRefused)
-	m.registry.MustRegister(m.requests, m.latency, m.attempts, m.expires, m.misfits, m.duration, m.commits, m.entries, m.bytes, m.restarts, m.posted,
-		m.pruned, m.reloads, m.configSet,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	r.MustRegister(m.commits, m.entries, m.bytes, m.pruned, m.configSet, m.configOK)
 	return m
+}
+
+// moments are the buckets of what is to be quick: half a millisecond to 16 s.
+func moments() []float64 { return prometheus.ExponentialBuckets(0.0005, 2, 16) }
+
+// waits are the buckets of what a backlog can make long: two milliseconds to a day.
+func waits() []float64 {
+	return []float64{.002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 30, 60, 300, 1800, 3600, 6 * 3600, 24 * 3600}
+}
+
+func counters(r *prometheus.Registry, name, help string, labels ...string) *prometheus.CounterVec {
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	r.MustRegister(c)
+	return c
+}
+
+func histograms(r *prometheus.Registry, name, help string, buckets []float64, label string) *prometheus.HistogramVec {
+	h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, []string{label})
+	r.MustRegister(h)
+	return h
 }
 
 func (m *metrics) handler() http.Handler {
@@ -103,29 +121,33 @@ func (m *metrics) answered(route string, status int, took time.Duration) {
 	m.latency.WithLabelValues(route).Observe(took.Seconds())
 }
 
-func (m *metrics) attempted(gateway string, r data.Result, _ data.State, took time.Duration) {
-	m.attempts.WithLabelValues(m.label(gateway), r.Outcome.String(), string(r.Cause)).Inc()
-	m.duration.Observe(took.Seconds())
+// began is told of each request that leaves, between the commit and the request: two
+// atomic additions, no lock and no look-up.
+func (m *metrics) began(late time.Duration, again bool) {
+	if again {
+		m.due.Observe(late.Seconds())
+		return
+	}
+	m.accepted.Observe(late.Seconds())
 }
 
-func (m *metrics) expired(gateway string) { m.expires.WithLabelValues(m.label(gateway)).Inc() }
+func (m *metrics) attempted(gateway string, r data.Result, next data.State, took time.Duration) {
+	name := m.names.of(gateway)
+	m.attempts.WithLabelValues(name, r.Outcome.String(), string(r.Cause)).Inc()
+	m.spent.WithLabelValues(name).Add(took.Seconds())
+	m.duration.WithLabelValues(r.Outcome.String()).Observe(took.Seconds())
+	m.ended(gateway, next)
+}
+
+// ended counts a message that is now in a state, if that makes it a dead letter.
+func (m *metrics) ended(gateway string, state data.State) {
+	if state.Dead() {
+		m.dead.WithLabelValues(m.names.of(gateway), state.String()).Inc()
+	}
+}
 
 func (m *metrics) unfit(gateway string, messages int) {
-	m.misfits.WithLabelValues(m.label(gateway)).Add(float64(messages))
-}
-
-// label bounds the names that become label values.
-func (m *metrics) label(gateway string) string {
-	m.labelLock.Lock()
-	defer m.labelLock.Unlock()
-	if _, ok := m.labels[gateway]; ok {
-		return gateway
-	}
-	if len(m.labels) == maxGatewayLabels {
-		return "other"
-	}
-	m.labels[gateway] = struct{}{}
-	return gateway
+	m.misfits.WithLabelValues(m.names.of(gateway)).Add(float64(messages))
 }
 
 func (m *metrics) committed(entries, bytes int, took time.Duration) {
@@ -137,7 +159,7 @@ func (m *metrics) committed(entries, bytes int, took time.Duration) {
 func (m *metrics) deleted(records int) { m.pruned.Add(float64(records)) }
 
 func (m *metrics) restarted(actor string) {
-	if len(actor) > len("gateway-") && actor[:len("gateway-")] == "gateway-" {
+	if strings.HasPrefix(actor, "gateway-") {
 		actor = "gateway"
 	}
 	m.restarts.WithLabelValues(actor).Inc()
@@ -152,6 +174,7 @@ const (
 func (m *metrics) reloaded(applied bool) {
 	if !applied {
 		m.reloads.WithLabelValues(resultRefused).Inc()
+		m.configOK.Set(0)
 		return
 	}
 	m.reloads.WithLabelValues(resultApplied).Inc()
@@ -159,6 +182,43 @@ func (m *metrics) reloaded(applied bool) {
 }
 
 // applied notes that the configuration of this moment is in force.
-func (m *metrics) applied() { m.configSet.SetToCurrentTime() }
+func (m *metrics) applied() {
+	m.configSet.SetToCurrentTime()
+	m.configOK.Set(1)
+}
 
 func (m *metrics) propagated(status int) { m.posted.WithLabelValues(strconv.Itoa(status)).Inc() }
+
+// gatewayLabels bounds the names that become label values: the first ones that come
+// stay for as long as the process runs. Its zero value is ready.
+type gatewayLabels struct {
+	mu    sync.RWMutex
+	known map[string]struct{}
+}
+
+func (g *gatewayLabels) of(gateway string) string {
+	g.mu.RLock()
+	_, known := g.known[gateway]
+	full := len(g.known) == maxGatewayLabels
+	g.mu.RUnlock()
+	switch {
+	case known:
+		return gateway
+	case full:
+		return otherGateways
+	}
+	return g.add(gateway)
+}
+
+func (g *gatewayLabels) add(gateway string) string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if _, known := g.known[gateway]; !known && len(g.known) == maxGatewayLabels {
+		return otherGateways
+	}
+	if g.known == nil {
+		g.known = make(map[string]struct{})
+	}
+	g.known[gateway] = struct{}{}
+	return gateway
+}

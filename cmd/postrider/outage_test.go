@@ -122,7 +122,7 @@ func TestHeldOutage(t *testing.T) {
 	p := start(t, cfg, nil)
 	p.backlog(t, messages)
 	eventually(t, "the outage is noticed", func() bool { return p.lane(t, "chat").held("outage") })
-	if got := p.metric(t, `postrider_lanes_held{reason="outage"}`); got != "1" {
+	if got := p.metric(t, `postrider_gateways_blocked{reason="outage"}`); got != "1" {
 		t.Errorf("gateways held by an outage = %q, want 1", got)
 	}
 	// So long that three attempts of every message would be over.
@@ -182,7 +182,7 @@ func TestPauseSurvivesAKill(t *testing.T) {
 	if get(t, url+"/api/v1/gateways/chat", &l); !l.Paused || l.Counts["queued"] != 1 {
 		t.Errorf("chat is %+v after the kill, want paused with one message queued", l)
 	}
-	if a := ask(t, http.MethodGet, url+"/metrics", ""); !strings.Contains(a.body, "postrider_lanes_paused 1\n") {
+	if a := ask(t, http.MethodGet, url+"/metrics", ""); !strings.Contains(a.body, `postrider_gateways_blocked{reason="paused"} 1`) {
 		t.Error("/metrics does not show the paused lane")
 	}
 	if code, out, errs := command(t, "gateways", "resume", "chat", "--server", url); code != exitClean || out != "chat is not paused\n" {

@@ -16,9 +16,9 @@ type overview struct {
 	began   time.Time
 	rates   *rates
 
-	mu         sync.Mutex
-	looked     time.Time // when the space was read; zero before
-	left, used int64
+	mu     sync.Mutex
+	looked time.Time // when the files were added up; zero before
+	used   int64
 }
 
 // Summary implements part of httpapi.Overview.
@@ -34,16 +34,16 @@ func (o *overview) History(gateway string) (httpapi.History, bool) {
 	return o.rates.of(gateway, time.Since(o.began))
 }
 
-// space returns what is free and what the store takes; when that cannot be read, what
-// it was.
+// space returns what is free and what the store takes; when that cannot be added up,
+// what it was.
 func (o *overview) space() (left, used int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.looked.IsZero() || time.Since(o.looked) >= spaceEvery {
 		o.looked = time.Now()
-		if left, used, err := o.process.store.Space(); err == nil {
-			o.left, o.used = left, used
+		if used, err := o.process.store.Used(); err == nil {
+			o.used = used
 		}
 	}
-	return o.left, o.used
+	return o.process.store.Free(), o.used
 }

@@ -144,19 +144,3 @@ func TestPostIsBounded(t *testing.T) {
 		}
 	}
 }
-
-func TestGatewayLabelsAreBounded(t *testing.T) {
-	t.Parallel()
-	m := newMetrics()
-	for i := range maxGatewayLabels {
-		if name := fmt.Sprint(i); m.label(name) != name {
-			t.Fatalf("label(%q) = %q", name, m.label(name))
-		}
-	}
-	if got := m.label("one more"); got != "other" {
-		t.Errorf("label of one more = %q, want other", got)
-	}
-	if got := m.label("7"); got != "7" {
-		t.Errorf("label of a known one = %q", got)
-	}
-}

@@ -83,13 +83,16 @@ const maxSummary = 1 << 10
 // summary says in one line what an answer means to people: the ids that were
 // given, or what was refused and where. Whoever answered may be anybody, so the
 // line is bounded and has nothing in it that a terminal would obey.
-func summary(answer []byte) string {
+func summary(answer []byte) string { return printable(meaning(answer)) }
+
+// printable makes a bounded line of what somebody said, see summary.
+func printable(said string) string {
 	line := strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return ' '
 		}
 		return r
-	}, meaning(answer))
+	}, said)
 	if len(line) > maxSummary {
 		line = strings.ToValidUTF8(line[:maxSummary], "") + "…"
 	}

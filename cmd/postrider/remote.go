@@ -43,13 +43,21 @@ func (r *remote) poster(path string) (*poster, error) {
 
 // reach returns where a path of the server is, and the key to present.
 func (r *remote) reach(path string) (address, key string, err error) {
-	if scheme, _, ok := strings.Cut(strings.ToLower(r.address), "://"); !ok || scheme != "http" && scheme != "https" {
-		return "", "", usageError{errors.New("the address of the server must begin with http:// or https://")}
+	if address, err = serverAddress(r.address); err != nil {
+		return "", "", err
 	}
 	if key, err = readKey(r.keyFile); err != nil {
 		return "", "", err
 	}
-	return strings.TrimSuffix(r.address, "/") + path, key, nil
+	return address + path, key, nil
+}
+
+// serverAddress is an address of a server that paths can be put behind.
+func serverAddress(address string) (string, error) {
+	if scheme, _, ok := strings.Cut(strings.ToLower(address), "://"); !ok || scheme != "http" && scheme != "https" {
+		return "", usageError{errors.New("the address of the server must begin with http:// or https://")}
+	}
+	return strings.TrimSuffix(address, "/"), nil
 }
 
 func readKey(file string) (string, error) {

@@ -108,6 +108,7 @@ func run(ctx context.Context, cfg *config.Config, o runOptions) error {
 	if err := p.start(o); err != nil {
 		return errors.Join(err, store.Close())
 	}
+	notify(notifyReady)
 	if o.listening != nil {
 		o.listening(p.listener.Addr())
 	}
@@ -186,8 +187,9 @@ func (p *process) start(o runOptions) (err error) {
 		Failed:      tell(p.failed),
 		Logger:      p.log,
 		Access:      p.cfg.Log.Access,
+		Began:       p.metrics.began,
 		Attempted:   p.metrics.attempted,
-		Expired:     p.metrics.expired,
+		Ended:       p.metrics.ended,
 		Pruned:      p.metrics.deleted,
 		Restarted:   p.metrics.restarted,
 		Fault:       o.fault,
@@ -197,7 +199,7 @@ func (p *process) start(o runOptions) (err error) {
 			return err
 		}
 	}
-	p.metrics.watch(p.store, &p.declared)
+	p.metrics.watch(p)
 	// The tree's client does not exist before the tree, and the tree's lanes and
 	// ticker reach our own server, which waits in the listener's queue till then.
 	p.tree = actors.Start(options)
@@ -334,6 +336,7 @@ func (p *process) wait(done <-chan struct{}) error {
 // on answering: readers are served, writers are told that the process stops.
 func (p *process) stop() error {
 	p.draining.Store(true)
+	notify(notifyStopping)
 	p.log.Info("stopping: nothing new is accepted, attempts under way may finish", "within", p.cfg.HTTP.Drain)
 	drain, cancel := context.WithTimeout(context.Background(), p.cfg.HTTP.Drain)
 	defer cancel()

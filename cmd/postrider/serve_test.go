@@ -257,7 +257,7 @@ func TestMessagesExpire(t *testing.T) {
 	if n := len(gateway.seen()); n != 1 {
 		t.Errorf("the gateway saw %d requests, want one", n)
 	}
-	if shown := ask(t, http.MethodGet, p.url+"/metrics", "").body; !strings.Contains(shown, `postrider_messages_expired_total{gateway="chat"} 1`) {
+	if shown := ask(t, http.MethodGet, p.url+"/metrics", "").body; !strings.Contains(shown, `postrider_dead_letters_total{gateway="chat",state="expired"} 1`) {
 		t.Error("the metrics do not count what expired")
 	}
 }
@@ -375,7 +375,7 @@ func TestMetricsShowWhatHappened(t *testing.T) {
 		`postrider_attempts_total{cause="",gateway="chat",outcome="delivered"} 1`,
 		`postrider_messages{state="delivered"} 1`,
 		`postrider_http_requests_total{route="/send_message",status="200"} 1`,
-		"postrider_commit_seconds_count",
+		"postrider_commit_duration_seconds_count",
 	} {
 		if !strings.Contains(shown, want) {
 			t.Errorf("/metrics does not show %s", want)

@@ -24,6 +24,30 @@ func free(path string) (int64, error) {
 	return int64(s.Bavail) * int64(s.Bsize), nil //nolint:unconvert // the types differ between systems
 }
 
+// Free is how many bytes of the disk were free when that was last looked at, within
+// the last second.
+func (s *Store) Free() int64 { return s.left.Load() }
+
+// Used is how many bytes of the disk the store takes now. It looks at every file.
+func (s *Store) Used() (int64, error) {
+	var used int64
+	err := filepath.WalkDir(s.options.Path, func(path string, _ fs.DirEntry, err error) error {
+		var file unix.Stat_t
+		if err == nil {
+			err = again(func() error { return unix.Lstat(path, &file) })
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // deleted meanwhile
+		}
+		used += file.Blocks * 512
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("read the size of the store: %w", err)
+	}
+	return used, nil
+}
+
 // lock takes the store's directory for this process. The kernel lets go of it
 // when the process ends, however it ends.
 func lock(dir string) (*os.File, error) {
@@ -49,38 +73,6 @@ func again(call func() error) error {
 			return err
 		}
 	}
-}
-
-// Space returns how many bytes of the disk are free and how many the store takes.
-// The lengths of its files say more than that, since some have holes. It looks at
-// every file.
-func (s *Store) Space() (left, used int64, err error) {
-	if left, err = free(s.options.Path); err != nil {
-		return 0, 0, err
-	}
-	err = filepath.WalkDir(s.options.Path, func(path string, _ fs.DirEntry, err error) error {
-		if err != nil {
-			return ifThere(err)
-		}
-		var st unix.Stat_t
-		if err := unix.Lstat(path, &st); err != nil {
-			return ifThere(err)
-		}
-		used += st.Blocks * 512
-		return nil
-	})
-	if err != nil {
-		return 0, 0, fmt.Errorf("add up the files of %s: %w", s.options.Path, err)
-	}
-	return left, used, nil
-}
-
-// ifThere is nil for a file that was removed meanwhile.
-func ifThere(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
 }
 
 // spacePause is how often free space is read at most.
@@ -120,6 +112,7 @@ func (s *Store) checkSpace() {
 		_ = s.fail(err) // told through Failed
 		return
 	}
+	s.left.Store(left)
 	need := s.options.MinFree
 	if s.low.Load() {
 		need += need / 8 // merging tables moves it to and fro

@@ -123,7 +123,8 @@ type Store struct {
 	byName   map[string]*lane // fields other than number and gateway are the writer's
 	byNumber []*lane          // lane n is at n-1
 
-	low      atomic.Bool // free space is below MinFree
+	low      atomic.Bool  // free space is below MinFree
+	left     atomic.Int64 // free space when it was last read
 	failure  atomic.Pointer[error]
 	failed   chan struct{}
 	stop     chan struct{}
