@@ -228,6 +228,10 @@ type Lane struct {
 	HeldAt time.Time // Held on the wall clock, for people; zero when it is over
 	// Unreached is how many attempts in a row ended without a connection.
 	Unreached int
+	// First is an id that no message of the lane is older than which has an attempt to
+	// come or under way; 0 when there is none. Of those that wait only the next one that
+	// is due counts.
+	First ID
 }
 
 // Open is how many messages still have an attempt to come or under way.

@@ -2,8 +2,6 @@ package httpapi
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"crypto/subtle"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -30,57 +28,6 @@ func strictHead(h *fasthttp.RequestHeader) bool {
 		}
 	}
 	return true
-}
-
-// keyring holds the hashes of all keys, and whom each lets in. Empty, it lets
-// everybody in.
-type keyring struct {
-	keys     []keyed
-	everyone *caller // nil when there are keys
-}
-
-type keyed struct {
-	sum    [sha256.Size]byte
-	caller *caller
-}
-
-func newKeyring(keys []Key) keyring {
-	if len(keys) == 0 {
-		return keyring{everyone: &caller{scopes: AllScopes()}}
-	}
-	var k keyring
-	for _, key := range keys {
-		who := &caller{name: key.Name, gateways: key.Gateways}
-		for _, s := range key.Scopes {
-			who.scopes = append(who.scopes, s.includes()...)
-		}
-		k.keys = append(k.keys, keyed{sha256.Sum256([]byte(key.Secret)), who})
-	}
-	return k
-}
-
-// caller returns who sent the request, nil when it carries none of the keys. It
-// takes as long for a wrong key as for a right one.
-func (k keyring) caller(h *fasthttp.RequestHeader) *caller {
-	if k.everyone != nil {
-		return k.everyone
-	}
-	given := h.PeekAll("Authorization")
-	if len(given) != 1 {
-		return nil
-	}
-	scheme, secret, found := bytes.Cut(given[0], []byte(" "))
-	if !found || !bytes.EqualFold(scheme, []byte("Bearer")) {
-		return nil
-	}
-	sum := sha256.Sum256(bytes.TrimLeft(secret, " "))
-	var who *caller
-	for i := range k.keys {
-		if subtle.ConstantTimeCompare(k.keys[i].sum[:], sum[:]) == 1 {
-			who = k.keys[i].caller
-		}
-	}
-	return who
 }
 
 // crossOrigin reports whether a browser sent the request from a page of another

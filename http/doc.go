@@ -20,6 +20,10 @@
 //	POST /api/v1/gateways/{name}/resume  200 the gateway
 //	POST /api/v1/gateways/{name}/render  200 {"requests"} that a message would be sent as, secrets masked
 //	POST /api/v1/gateways/{name}/test    200 {"results","unsent"} of sending it once; 429 while another is tested
+//	GET  /api/v1/whoami                  200 {"name","scopes","gateways","version"} of the caller
+//	GET  /login                          200 a page to log in at; next is where to go then
+//	POST /login                          303 with a cookie, for a form of key and next; 401 or 429 the page
+//	POST /logout                         303 to /login, the session is over
 //	GET  /healthz                        200 while the process answers
 //	GET  /readyz                         200, or 503 with reasons; draining is one
 //	GET  /metrics                        200 what [Options].Metrics writes
@@ -27,6 +31,12 @@
 //
 // HEAD works wherever GET does. Paths are compared as they are, with case and
 // final slash.
+//
+// # Content
+//
+// What events and messages say is for those who have the scope read:content:
+// event_payload; of messages message, to, title and params; of attempts answer. For
+// anybody else these fields are left out of every answer.
 //
 // # Messages
 //
@@ -112,8 +122,10 @@
 //	     declaration of the gateway cannot be used
 //	413  the body is larger than allowed
 //	415  the body is compressed
+//	421  the request names a host that is none of ours
 //	422  well-formed JSON that is not what the route takes; unknown gateway; key used for another request
-//	429  the backlog of a gateway is full, or a test is under way; Retry-After
+//	429  the backlog of a gateway is full, a test is under way, or too many wrong keys came
+//	     from there; Retry-After
 //	431  the head of the request is too large
 //	500  a bug; the log has it
 //	503  stopping, no space, overloaded by writes, too many readers, or the store did not answer; Retry-After
@@ -151,7 +163,22 @@
 //
 // # Access
 //
+// A request has to name a host that is ours: loopback, the address that it came in at,
+// or one of [Options].Hosts; /healthz and /readyz are answered under any name. Else a
+// page under a name of its own, which its owner lets lead here, would be no other
+// origin to the browser.
+//
 // With keys every request needs "Authorization: Bearer <key>", but for /healthz,
-// /readyz and the demonstration gateways. What a browser sends from another
-// origin is refused whatever the method.
+// /readyz, /login, /logout and the demonstration gateways. What a browser sends from
+// another origin is refused whatever the method.
+//
+// A key that is not ours costs the address that it came from one of ten tries, of
+// which one comes back each six seconds. When none is left, keys from there are not
+// looked at (429), but for the one that was right from there last.
+//
+// A browser sends its key once, to /login, and has a session for twelve hours in a
+// cookie that no script can read and no other site can send along. The cookie lets in
+// as the key does, as long as there is that key; what is no GET or HEAD also has to
+// show, by Origin or Sec-Fetch-Site, that a page of ours sent it. An Authorization
+// header counts instead of the cookie, also a wrong one.
 package httpapi

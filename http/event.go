@@ -63,14 +63,18 @@ func (s *Server) routed(events []data.NewEvent) ([]data.NewMessage, error) {
 
 // eventAnswer is an event as it is shown.
 type eventAnswer struct {
-	ID         string `json:"id"`
-	Type       string `json:"event_type"`
-	Payload    string `json:"event_payload"`
-	ReceivedAt string `json:"received_at"`
+	ID         string  `json:"id"`
+	Type       string  `json:"event_type"`
+	Payload    *string `json:"event_payload,omitzero"` // only for those who may see content
+	ReceivedAt string  `json:"received_at"`
 }
 
-func showAsEvent(e data.Event) eventAnswer {
-	return eventAnswer{ID: e.ID.String(), Type: e.Type, Payload: e.Payload, ReceivedAt: stamp(e.ReceivedAt)}
+func showAsEvent(e data.Event, content bool) eventAnswer {
+	shown := eventAnswer{ID: e.ID.String(), Type: e.Type, ReceivedAt: stamp(e.ReceivedAt)}
+	if content {
+		shown.Payload = &e.Payload
+	}
+	return shown
 }
 
 func (s *Server) showEvent(c *fiber.Ctx) error {
@@ -82,7 +86,7 @@ func (s *Server) showEvent(c *fiber.Ctx) error {
 	if err != nil {
 		return fmt.Errorf("read an event: %w", err)
 	}
-	return answer(c, showAsEvent(event))
+	return answer(c, showAsEvent(event, seesContent(c)))
 }
 
 func (s *Server) listEvents(c *fiber.Ctx) error {
@@ -94,8 +98,8 @@ func (s *Server) listEvents(c *fiber.Ctx) error {
 	if err := given.err(); err != nil {
 		return err
 	}
-	list := newListing("events")
-	q.Enough = func(e data.Event) bool { return list.add(showAsEvent(e)) }
+	list, content := newListing("events"), seesContent(c)
+	q.Enough = func(e data.Event) bool { return list.add(showAsEvent(e, content)) }
 	page, err := s.opts.Reader.Events(q)
 	if err != nil {
 		return fmt.Errorf("list events: %w", err)

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -313,6 +314,7 @@ func newServer(tb testing.TB, s *store, change ...func(*Options)) *Server {
 	tb.Helper()
 	o := Options{
 		Saver: s, Canceller: s, Resender: s, Pauser: s, Reader: s, Gateways: s, Trier: s,
+		Hosts:  []string{"example.com", "post.example.com", "h", "evil"},
 		Logger: slog.New(slog.DiscardHandler),
 		Now:    func() time.Time { return noon },
 	}
@@ -324,6 +326,13 @@ func newServer(tb testing.TB, s *store, change ...func(*Options)) *Server {
 		tb.Fatalf("New: %v", err)
 	}
 	return server
+}
+
+// forgetting is a clock that goes on so far with each look that no failure counts
+// for the next one.
+func forgetting() func() time.Time {
+	var looks atomic.Int64
+	return func() time.Time { return noon.Add(time.Duration(looks.Add(1)) * time.Minute) }
 }
 
 // reply is an answer, read.

@@ -104,7 +104,7 @@ func showAsGateway(g knownGateway) gatewayAnswer {
 		shown.Counts[state.String()] = g.lane.Counts[state]
 	}
 	if g.lane.Last.Number > 0 {
-		shown.Last = new(showAsAttempt(g.lane.Last))
+		shown.Last = new(showAsAttempt(g.lane.Last, false))
 	}
 	return shown
 }

@@ -86,11 +86,12 @@ func (s *Server) replay(c *fiber.Ctx, records *data.Save, refusal error) error {
 	return nil
 }
 
-// messageAnswer is a message as it is shown.
+// messageAnswer is a message as it is shown. Text, To, Title and Params are only there
+// for those who may see content.
 type messageAnswer struct {
 	ID         string            `json:"id"`
 	Gateway    string            `json:"gateway"`
-	Text       string            `json:"message"`
+	Text       *string           `json:"message,omitzero"`
 	To         string            `json:"to,omitzero"`
 	Title      string            `json:"title,omitzero"`
 	Params     map[string]string `json:"params,omitempty"`
@@ -113,18 +114,21 @@ type attemptAnswer struct {
 	Status   int    `json:"status,omitzero"`
 	Cause    string `json:"cause,omitzero"`
 	Hint     int64  `json:"hint_ms,omitzero"`
-	Answer   string `json:"answer,omitzero"` // only where the gateway's answers are kept
+	Answer   string `json:"answer,omitzero"` // content; only where the gateway's answers are kept
 }
 
 // outcomeRunning is shown for an attempt that has no outcome yet.
 const outcomeRunning = "running"
 
-func showAsMessage(m data.Message) messageAnswer {
+func showAsMessage(m data.Message, content bool) messageAnswer {
 	shown := messageAnswer{
-		ID: m.ID.String(), Gateway: m.Gateway, Text: m.Text, To: m.To, Title: m.Title, Params: m.Params,
+		ID: m.ID.String(), Gateway: m.Gateway,
 		State:      m.State.String(),
 		AcceptedAt: stamp(m.AcceptedAt),
 		Attempts:   make([]attemptAnswer, 0, len(m.Attempts)),
+	}
+	if content {
+		shown.Text, shown.To, shown.Title, shown.Params = &m.Text, m.To, m.Title, m.Params
 	}
 	if m.Expires != 0 {
 		shown.ExpiresAt = stamp(m.ExpiresAt)
@@ -142,12 +146,12 @@ func showAsMessage(m data.Message) messageAnswer {
 		shown.ResentAs = m.ResentAs.String()
 	}
 	for _, attempt := range m.Attempts {
-		shown.Attempts = append(shown.Attempts, showAsAttempt(attempt))
+		shown.Attempts = append(shown.Attempts, showAsAttempt(attempt, content))
 	}
 	return shown
 }
 
-func showAsAttempt(a data.Attempt) attemptAnswer {
+func showAsAttempt(a data.Attempt, content bool) attemptAnswer {
 	shown := attemptAnswer{Number: a.Number, BeganAt: stamp(a.BeganAt), Outcome: outcomeRunning}
 	if a.Outcome == 0 {
 		return shown
@@ -157,7 +161,9 @@ func showAsAttempt(a data.Attempt) attemptAnswer {
 	shown.Status = a.Status
 	shown.Cause = string(a.Cause)
 	shown.Hint = a.Hint.Milliseconds()
-	shown.Answer = a.Answer
+	if content {
+		shown.Answer = a.Answer
+	}
 	return shown
 }
 
@@ -170,7 +176,7 @@ func (s *Server) showMessage(c *fiber.Ctx) error {
 	if err != nil {
 		return fmt.Errorf("read a message: %w", err)
 	}
-	return answer(c, showAsMessage(message))
+	return answer(c, showAsMessage(message, seesContent(c)))
 }
 
 func (s *Server) listMessages(c *fiber.Ctx) error {
@@ -185,8 +191,8 @@ func (s *Server) listMessages(c *fiber.Ctx) error {
 	if err := given.err(); err != nil {
 		return err
 	}
-	list := newListing("messages")
-	q.Enough = func(m data.Message) bool { return list.add(showAsMessage(m)) }
+	list, content := newListing("messages"), seesContent(c)
+	q.Enough = func(m data.Message) bool { return list.add(showAsMessage(m, content)) }
 	page, err := s.opts.Reader.Messages(q)
 	if err != nil {
 		return fmt.Errorf("list messages: %w", err)
@@ -206,5 +212,5 @@ func (s *Server) cancelMessage(c *fiber.Ctx) error {
 	if err != nil {
 		return fmt.Errorf("cancel a message: %w", err)
 	}
-	return answer(c, showAsMessage(message))
+	return answer(c, showAsMessage(message, seesContent(c)))
 }

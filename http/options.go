@@ -2,11 +2,11 @@ package httpapi
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/postrider/postrider/data"
@@ -69,15 +69,6 @@ type Fault struct {
 	Detail  string // a sentence about it
 }
 
-// Key lets a client in.
-type Key struct {
-	Name   string // for people; unique
-	Secret string // what the client sends
-	Scopes []Scope
-	// Gateways are the only ones that it may hand messages over for; nil means all.
-	Gateways []string
-}
-
 // Options is what a [Server] is made of.
 type Options struct {
 	Saver     Saver
@@ -109,9 +100,13 @@ type Options struct {
 	// Metrics answers GET /metrics; nil means that there is no such path.
 	Metrics http.Handler
 
-	Keys      []Key // who is let in; empty means everybody
-	Demo      bool  // answer POST /gateway_1 and /gateway_2
-	AccessLog bool  // one log line per request
+	Keys []Key // who is let in; empty means everybody
+	// Hosts are names and addresses by which clients call the server, beside loopback
+	// and the address that they are connected to.
+	Hosts     []string
+	TLS       *tls.Config // how connections are secured; nil means that they are not
+	Demo      bool        // answer POST /gateway_1 and /gateway_2
+	AccessLog bool        // one log line per request
 
 	BodyLimit    int           // bytes of a body; 0 means DefaultBodyLimit
 	Connections  int           // open at once; 0 means DefaultConnections
@@ -194,16 +189,6 @@ func (o Options) validate() error {
 	complain(o.BodyLimit < 0, "negative BodyLimit")
 	complain(o.Connections < 0, "negative Connections")
 	complain(min(o.ReadTimeout, o.WriteTimeout, o.IdleTimeout, o.SaveTimeout) < 0, "negative timeout")
-	seen := make(map[string]bool, len(o.Keys))
-	for i, k := range o.Keys {
-		complain(k.Secret == "", "Keys[%d] has no secret", i)
-		complain(k.Name == "", "Keys[%d] has no name", i)
-		complain(len(k.Scopes) == 0, "Keys[%d] has no scopes", i)
-		for _, scope := range k.Scopes {
-			complain(!slices.Contains(AllScopes(), scope), "Keys[%d] has an unknown scope", i)
-		}
-		complain(seen[k.Name], "Keys[%d] has the name of another one", i)
-		seen[k.Name] = true
-	}
+	errs = append(errs, validateKeys(o.Keys))
 	return errors.Join(errs...)
 }

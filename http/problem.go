@@ -24,6 +24,8 @@ var (
 	errEncoded      = errors.New("body is compressed")
 	errUnauthorized = errors.New("no valid key")
 	errForbidden    = errors.New("the key lacks a scope")
+	errLockedOut    = errors.New("too many wrong keys")
+	errWrongHost    = errors.New("request to another host")
 	errCrossOrigin  = errors.New("request of another origin")
 	errNotReady     = errors.New("not ready")
 	errUnread       = errors.New("too much is read at once")
@@ -62,6 +64,7 @@ type rejection struct {
 	total    int      // 0 means that findings are all
 	reasons  []string // of errNotReady
 	resentAs data.ID  // of data.ErrResent
+	retry    int      // seconds, of errLockedOut
 }
 
 func (r *rejection) Error() string { return r.kind.Error() }
@@ -77,6 +80,9 @@ func problemOf(err error) problem {
 	p.Type = problemTypes + p.Type
 	if r, ok := errors.AsType[*rejection](err); ok {
 		p.Errors, p.Total, p.Reasons = r.findings, r.total, r.reasons
+		if r.retry > 0 {
+			p.retry = r.retry
+		}
 		if r.resentAs != 0 {
 			p.ResentAs = r.resentAs.String()
 		}
@@ -117,6 +123,9 @@ func lookUp(err error) problem {
 	case errors.Is(err, errCrossOrigin):
 		return row(403, "cross-origin", "Cross-origin request",
 			"Requests that a browser sends from another origin are refused.")
+	case errors.Is(err, errWrongHost):
+		return row(421, "wrong-host", "Wrong host",
+			"The request names a host that this server is not known as; add the name to http.hosts in its configuration.")
 	case errors.Is(err, data.ErrNotFound):
 		return row(404, "not-found", "Not found",
 			"There is nothing of this id or name, or it is not kept any more.")
@@ -141,6 +150,10 @@ func lookUp(err error) problem {
 	case errors.Is(err, errTooManyMade):
 		return row(422, "too-many-messages", "Too many messages",
 			"Routes make more than "+strconv.Itoa(data.MaxRouted)+" messages of this request; send fewer events at once.")
+
+	case errors.Is(err, errLockedOut):
+		return row(429, "too-many-failures", "Too many wrong keys",
+			"Too many wrong keys came from this address; no other is looked at now. Try again later.")
 
 	// The state of a message.
 	case errors.Is(err, data.ErrSending):
@@ -224,6 +237,11 @@ func (p problem) write(rc *fasthttp.RequestCtx) {
 	rc.SetStatusCode(p.Status)
 	h := &rc.Response.Header
 	h.SetContentType("application/problem+json")
+	p.writeHeaders(h)
+}
+
+// writeHeaders sets what goes with the status, also when something else is the body.
+func (p problem) writeHeaders(h *fasthttp.ResponseHeader) {
 	if p.retry > 0 {
 		h.Set("Retry-After", strconv.Itoa(p.retry))
 	}

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -95,20 +96,24 @@ func (s *Server) next(c *fiber.Ctx) (err error) {
 			err = errPanic
 		}
 	}()
+	if err := s.checkHost(c.Context(), c.Path()); err != nil {
+		return err
+	}
 	if crossOrigin(&c.Request().Header) {
 		return errCrossOrigin
 	}
-	who := s.keys.caller(&c.Request().Header)
-	if who != nil {
-		c.Context().SetUserValue(callerKey, who)
-	}
 	own := c.Route()
 	err = c.Next()
-	if who == nil && c.Route() == own {
-		c.Response().Header.Del(fiber.HeaderAllow)
-		return errUnauthorized // which paths there are is nobody's business
+	if c.Route() != own {
+		return err
 	}
-	return err
+	// Which paths there are is nobody's business.
+	who, locked := s.identify(c)
+	if who != nil {
+		return err
+	}
+	c.Response().Header.Del(fiber.HeaderAllow)
+	return cmp.Or(locked, errUnauthorized)
 }
 
 // refuse answers with the problem that err is.

@@ -31,6 +31,11 @@ func (s *Server) table() []route {
 		{"POST", renderRoute, ScopeRead, list(s.renderMessage)},
 		{"POST", testRoute, ScopeOperate, s.testGateway},
 
+		{"GET", loginRoute, needsNothing, s.showLogin},
+		{"POST", loginRoute, needsNothing, s.login},
+		{"POST", "/logout", needsNothing, s.logout},
+		{"GET", "/api/v1/whoami", needsKey, s.whoami},
+
 		{"GET", "/healthz", needsNothing, s.showHealth},
 		{"GET", "/readyz", needsNothing, s.showReady},
 	}
@@ -49,7 +54,7 @@ func (s *Server) table() []route {
 func (s *Server) routes() {
 	s.app.Use(s.handle)
 	for _, r := range s.table() {
-		handle := allowed(r.needs, r.handle)
+		handle := s.allowed(r.needs, r.handle)
 		if r.method == fiber.MethodGet {
 			s.app.Get(r.path, handle)
 			continue

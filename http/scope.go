@@ -58,19 +58,26 @@ func (c *caller) mayWriteTo(gateway string) bool {
 // callerKey is where a request keeps who sent it.
 const callerKey = "postrider-caller"
 
-// callerOf returns who sent the request, nil for somebody without a key of ours.
+// callerOf returns who sent the request, nil for somebody without a key of ours and
+// on routes that need nothing, unless they have called [Server.identify].
 func callerOf(c *fiber.Ctx) *caller {
 	found, _ := c.Context().UserValue(callerKey).(*caller)
 	return found
 }
 
+// seesContent reports whether the caller may see what events and messages say, and
+// what gateways answered. Of what it may not see nothing is shown, in any answer.
+func seesContent(c *fiber.Ctx) bool { return callerOf(c).may(ScopeReadContent) }
+
 // allowed is a handler that is only reached by those who may.
-func allowed(needs Scope, handle fiber.Handler) fiber.Handler {
+func (s *Server) allowed(needs Scope, handle fiber.Handler) fiber.Handler {
 	if needs == needsNothing {
 		return handle
 	}
 	return func(c *fiber.Ctx) error {
-		switch who := callerOf(c); {
+		switch who, err := s.identify(c); {
+		case err != nil:
+			return err
 		case who == nil:
 			return errUnauthorized
 		case !who.may(needs):

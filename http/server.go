@@ -17,7 +17,6 @@ import (
 // Server answers HTTP requests. Make it with [New].
 type Server struct {
 	opts     Options
-	keys     keyring
 	app      *fiber.App
 	router   fasthttp.RequestHandler
 	inFlight inFlight
@@ -28,6 +27,10 @@ type Server struct {
 	patience patience
 
 	unwritten unwritten
+
+	admission atomic.Pointer[admission] // replaced by Admit
+	failures  *failures
+	sessions  *sessions
 
 	life context.Context    //nolint:containedctx // until Shutdown: of tests under way
 	end  context.CancelFunc // of life
@@ -42,7 +45,9 @@ func New(o Options) (*Server, error) {
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("make the HTTP server: %w", err)
 	}
-	s := &Server{opts: o.withDefaults(), keys: newKeyring(o.Keys), lists: newListTurns(), saves: newSaveTurns(), tests: newTestTurns(), names: newRequestNames()}
+	s := &Server{opts: o.withDefaults(), lists: newListTurns(), saves: newSaveTurns(), tests: newTestTurns(), names: newRequestNames()}
+	s.failures, s.sessions = newFailures(), newSessions()
+	s.admission.Store(newAdmission(o.Keys, o.Hosts))
 	s.patience.limit = s.opts.SaveTimeout
 	s.unwritten.most = maxUnwritten
 	s.life, s.end = context.WithCancel(context.Background())

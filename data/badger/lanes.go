@@ -113,7 +113,7 @@ func (l *lane) closed(at data.StoreTime) bool { return l.paused || at < l.held }
 func (s *Store) view(l *lane) data.Lane {
 	v := data.Lane{
 		Gateway: l.gateway, Counts: l.counts, InFlight: slices.Clone(l.flying), Last: l.last,
-		Began: l.began, Paused: l.paused, Held: l.held, Unreached: l.unreached,
+		Began: l.began, Paused: l.paused, Held: l.held, Unreached: l.unreached, First: l.first(),
 	}
 	if s.Now() < l.held {
 		v.HeldAt = s.clock.onWall(l.held)

@@ -47,6 +47,10 @@ func (s *Store) Event(id data.ID) (data.Event, error) {
 	return found, nil
 }
 
+// Newest returns the newest id that an event or a message has, of those that can be
+// read; 0 before the first. It only looks at memory.
+func (s *Store) Newest() data.ID { return data.ID(s.lastID.Load()) }
+
 // Events returns a page of the log.
 func (s *Store) Events(q data.EventQuery) (data.EventPage, error) {
 	page := data.EventPage{Next: q.After}

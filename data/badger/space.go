@@ -3,6 +3,7 @@ package badger
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -48,6 +49,38 @@ func again(call func() error) error {
 			return err
 		}
 	}
+}
+
+// Space returns how many bytes of the disk are free and how many the store takes.
+// The lengths of its files say more than that, since some have holes. It looks at
+// every file.
+func (s *Store) Space() (left, used int64, err error) {
+	if left, err = free(s.options.Path); err != nil {
+		return 0, 0, err
+	}
+	err = filepath.WalkDir(s.options.Path, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return ifThere(err)
+		}
+		var st unix.Stat_t
+		if err := unix.Lstat(path, &st); err != nil {
+			return ifThere(err)
+		}
+		used += st.Blocks * 512
+		return nil
+	})
+	if err != nil {
+		return 0, 0, fmt.Errorf("add up the files of %s: %w", s.options.Path, err)
+	}
+	return left, used, nil
+}
+
+// ifThere is nil for a file that was removed meanwhile.
+func ifThere(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // spacePause is how often free space is read at most.

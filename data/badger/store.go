@@ -106,6 +106,7 @@ type Store struct {
 	oldestEvent data.StoreTime // no event is older
 
 	firstEvent atomic.Uint64 // id before which there is no event; for readers
+	lastID     atomic.Uint64 // the newest id that was given; for readers
 
 	merges *mergeGuard // nil until Badger is opened
 	wrong  uint64      // mismatches before that
@@ -155,6 +156,7 @@ func Open(o Options) (*Store, error) {
 		}
 		return nil, fmt.Errorf("open store in %s: %w", o.Path, err)
 	}
+	s.lastID.Store(uint64(s.newest.next - 1))
 	s.checkSpace()
 	s.watching.Go(s.watch)
 	s.watching.Go(s.reclaim)

@@ -137,6 +137,7 @@ func (t *transaction) commit() error {
 	}
 	t.s.lookForLog()
 	t.s.newest = m
+	t.s.lastID.Store(uint64(m.next - 1))
 	t.s.firstEvent.Store(uint64(m.events))
 	t.s.garbage.Add(t.garbage)
 	for _, o := range t.again {

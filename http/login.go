@@ -1,0 +1,82 @@
+package httpapi
+
+import (
+	"bytes"
+	"net/http"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+// maxLogin is how many bytes the form of a login may have.
+const maxLogin = 4 << 10
+
+// loginRoute is where a browser logs in.
+const loginRoute = "/login"
+
+// showLogin is the page to log in at. Where nothing is left to do it goes on.
+func (s *Server) showLogin(c *fiber.Ctx) error {
+	next := localPath(c.Query("next"))
+	if who, err := s.identify(c); who != nil && err == nil {
+		return goTo(c, next)
+	}
+	return loginPage(c, loginView{Next: next})
+}
+
+// login takes a key from a form and gives the browser a session for it. The key is
+// never taken from anywhere else, least of all from the query, which gets into logs.
+func (s *Server) login(c *fiber.Ctx) error {
+	body, err := plainBody(c)
+	if err != nil {
+		return err
+	}
+	if len(body) > maxLogin {
+		return fiber.ErrRequestEntityTooLarge
+	}
+	form := c.Context().PostArgs()
+	next := localPath(string(form.Peek("next")))
+	if s.admission.Load().keys.everyone != nil {
+		return goTo(c, next)
+	}
+	var key []byte
+	if given := form.PeekMulti("key"); len(given) == 1 {
+		key = bytes.TrimSpace(given[0])
+	}
+	who, err := s.tryKey(c.Context(), key)
+	if err != nil || who == nil {
+		if err == nil {
+			err = errUnauthorized
+		}
+		return loginPage(c, loginView{Next: next, Problem: problemOf(err)})
+	}
+	// A token that the browser came with is never taken on: it may be known to others.
+	s.sessions.end(s.sessionToken(&c.Request().Header))
+	s.setSession(c, s.sessions.begin(sumOf(key), s.opts.Now()))
+	return goTo(c, next)
+}
+
+// logout ends the session of the browser. What is no page of ours cannot do that.
+func (s *Server) logout(c *fiber.Ctx) error {
+	if h := &c.Request().Header; deliberate(h) {
+		s.sessions.end(s.sessionToken(h))
+		s.setSession(c, "")
+	}
+	return goTo(c, loginRoute)
+}
+
+// goTo sends the browser to a path of ours.
+func goTo(c *fiber.Ctx, path string) error {
+	c.Response().Header.Set(fiber.HeaderLocation, path)
+	c.Status(http.StatusSeeOther)
+	return nil
+}
+
+// localPath returns where to go after a login: path, if it surely leads to us.
+func localPath(path string) string {
+	const home = "/"
+	odd := func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '\\' }
+	if !strings.HasPrefix(path, "/") || strings.Contains(path, "//") || strings.ContainsFunc(path, odd) {
+		return home
+	}
+	return strings.Clone(path) // it may belong to the connection
+}
