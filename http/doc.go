@@ -24,6 +24,7 @@
 //	GET  /login                          200 a page to log in at; next is where to go then
 //	POST /login                          303 with a cookie, for a form of key and next; 401 or 429 the page
 //	POST /logout                         303 to /login, the session is over
+//	GET  /api/v1/summary                 200 rates, counts, space, and which gateways need somebody
 //	GET  /healthz                        200 while the process answers
 //	GET  /readyz                         200, or 503 with reasons; draining is one
 //	GET  /metrics                        200 what [Options].Metrics writes
@@ -87,7 +88,18 @@
 // A gateway that is not declared is shown as long as there are messages of it,
 // or it is paused: declared is false, and problem says so. hold is null or says
 // why nothing is sent: throttled, until the time that the gateway asked for, or
-// outage, until a connection can be made.
+// outage, until a connection can be made. oldest_at is when the message was accepted
+// that is first in line: the oldest of the first one that is queued, the next one that
+// is due and those under way. One gateway by itself also has its history: how many of
+// its messages were delivered and how many became dead letters, in each of the last 60
+// steps of 10 s; where there are too many gateways it is left out.
+//
+// # Summary
+//
+// The rates are means of the last 10 s, history counts 150 steps of 2 s; the step that
+// is not over is in neither. attention names at most 50 gateways with one reason each,
+// the worst first: parked, outage, throttled, paused, dead. What it takes a while to
+// find out, which is all that is counted over gateways, may be a second old.
 //
 // # Dry run
 //

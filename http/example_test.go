@@ -18,6 +18,7 @@ import (
 type nowhere struct {
 	httpapi.Reader
 	httpapi.Trier
+	httpapi.Overview
 }
 
 func (nowhere) Save(_ context.Context, s *data.Save) error {
@@ -45,7 +46,8 @@ func (nowhere) Gateways() []data.Gateway { return []data.Gateway{{Name: "gateway
 func Example() {
 	server, err := httpapi.New(httpapi.Options{
 		Saver: nowhere{}, Canceller: nowhere{}, Resender: nowhere{}, Pauser: nowhere{}, Reader: nowhere{}, Gateways: nowhere{}, Trier: nowhere{},
-		Logger: slog.New(slog.DiscardHandler),
+		Overview: nowhere{},
+		Logger:   slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		fmt.Println(err)

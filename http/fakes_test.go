@@ -43,6 +43,8 @@ type store struct {
 	onSave   func(ctx context.Context) error // called before anything is stored, when set
 	trials   []data.NewMessage               // all that Render and Test were given
 	render   func(m data.NewMessage) ([]Rendered, []Fault, error)
+	summary  Summary
+	history  map[string]History
 	test     func(ctx context.Context, m data.NewMessage) ([]Tried, int, []Fault, error)
 }
 
@@ -277,6 +279,43 @@ func (s *store) Lanes() ([]data.Lane, error) {
 	return slices.Collect(maps.Values(s.lanes)), nil
 }
 
+func (s *store) Oldest(gateway string) (at time.Time, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range s.messages {
+		if m.Gateway == gateway && !m.State.Final() && (at.IsZero() || m.AcceptedAt.Before(at)) {
+			at = m.AcceptedAt
+		}
+	}
+	return at, nil
+}
+
+func (s *store) Newest() data.ID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var newest data.ID
+	for _, e := range s.events {
+		newest = max(newest, e.ID)
+	}
+	for _, m := range s.messages {
+		newest = max(newest, m.ID)
+	}
+	return newest
+}
+
+func (s *store) Summary() Summary {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.summary
+}
+
+func (s *store) History(gateway string) (History, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h, ok := s.history[gateway]
+	return h, ok
+}
+
 func (s *store) Gateway(name string) (data.Gateway, bool) {
 	for _, g := range s.gateways {
 		if g.Name == name {
@@ -313,7 +352,7 @@ func (s *store) saved() int {
 func newServer(tb testing.TB, s *store, change ...func(*Options)) *Server {
 	tb.Helper()
 	o := Options{
-		Saver: s, Canceller: s, Resender: s, Pauser: s, Reader: s, Gateways: s, Trier: s,
+		Saver: s, Canceller: s, Resender: s, Pauser: s, Reader: s, Gateways: s, Trier: s, Overview: s,
 		Hosts:  []string{"example.com", "post.example.com", "h", "evil"},
 		Logger: slog.New(slog.DiscardHandler),
 		Now:    func() time.Time { return noon },

@@ -38,6 +38,11 @@ type gatewayAnswer struct {
 	Hold        *holdAnswer       `json:"hold"`      // why nothing is sent; null means that it is not held
 	Counts      map[string]uint64 `json:"counts"`    // by state, all of them
 	Last        *attemptAnswer    `json:"last"`      // the newest attempt that ended; null when there was none
+	Oldest      *string           `json:"oldest_at"` // acceptance of the first message in line; null when there is none
+	Origin      string            `json:"origin"`    // where it is declared
+	// History is what became of its messages lately; only of one gateway, and where that
+	// is kept.
+	History *endsAnswer `json:"history,omitzero"`
 }
 
 // holdAnswer says why a gateway is not sent to.
@@ -51,6 +56,9 @@ const (
 	holdThrottled = "throttled" // the gateway asked for it
 	holdOutage    = "outage"    // no connection, until one can be made
 )
+
+// originConfig: in the configuration file.
+const originConfig = "config"
 
 // knownGateway is a gateway that can be shown: one that is declared, or one that
 // is not any more and has a lane.
@@ -82,7 +90,9 @@ func (g knownGateway) hold() *holdAnswer {
 	return nil
 }
 
-func showAsGateway(g knownGateway) gatewayAnswer {
+// showAsGateway shows a gateway as lists have it. It asks for its oldest message, if
+// there is any to be sent.
+func (s *Server) showAsGateway(g knownGateway) (gatewayAnswer, error) {
 	shown := gatewayAnswer{
 		Name: g.Name, Declared: g.declared, Preset: g.Preset, Method: g.Method, URL: g.URL, Body: g.Body,
 		Auth: g.Auth, Needs: g.Needs, Problem: g.Problem,
@@ -98,15 +108,30 @@ func showAsGateway(g knownGateway) gatewayAnswer {
 		Paused:      g.lane.Paused,
 		Unreached:   g.lane.Unreached,
 		Hold:        g.hold(),
-		Counts:      make(map[string]uint64, data.States),
-	}
-	for _, state := range data.AllStates() {
-		shown.Counts[state.String()] = g.lane.Counts[state]
+		Counts:      showAsCounts(g.lane.Counts),
+		Origin:      originConfig,
 	}
 	if g.lane.Last.Number > 0 {
 		shown.Last = new(showAsAttempt(g.lane.Last, false))
 	}
-	return shown
+	if g.lane.Open() == 0 {
+		return shown, nil
+	}
+	at, err := s.oldest(g.Name)
+	shown.Oldest = stampIfAny(at)
+	return shown, err
+}
+
+// answerGateway answers with one gateway, with its history.
+func (s *Server) answerGateway(c *fiber.Ctx, g knownGateway) error {
+	shown, err := s.showAsGateway(g)
+	if err != nil {
+		return err
+	}
+	if h, ok := s.opts.Overview.History(g.Name); ok {
+		shown.History = new(showAsEnds(h))
+	}
+	return answer(c, shown)
 }
 
 // gateway returns what is known of a gateway.
@@ -130,7 +155,7 @@ func (s *Server) showGateway(c *fiber.Ctx) error {
 	if !gateway.worthShowing() {
 		return data.ErrNotFound
 	}
-	return answer(c, showAsGateway(gateway))
+	return s.answerGateway(c, gateway)
 }
 
 // listGateways lists all gateways that a page takes unless a limit is given: there
@@ -151,7 +176,11 @@ func (s *Server) listGateways(c *fiber.Ctx) error {
 	rest := all[sort.Search(len(all), func(i int) bool { return all[i].Name > after }):]
 	list := newListing("gateways")
 	for i, gateway := range rest {
-		full := list.add(showAsGateway(gateway))
+		shown, err := s.showAsGateway(gateway)
+		if err != nil {
+			return err
+		}
+		full := list.add(shown)
 		if more := i+1 < len(rest); more && (full || limited && i+1 == limit) {
 			return list.answer(c, gateway.Name)
 		}
@@ -160,26 +189,37 @@ func (s *Server) listGateways(c *fiber.Ctx) error {
 }
 
 // gateways returns all that is worth showing, by name.
-func (s *Server) gateways() ([]knownGateway, error) {
+func (s *Server) gateways() (all []knownGateway, err error) {
+	err = s.eachGateway(func(g knownGateway) {
+		if g.worthShowing() {
+			all = append(all, g)
+		}
+	})
+	slices.SortFunc(all, func(a, b knownGateway) int { return strings.Compare(a.Name, b.Name) })
+	return all, err
+}
+
+// eachGateway goes through all gateways that are declared or have a lane, in no order.
+func (s *Server) eachGateway(visit func(knownGateway)) error {
 	declared := s.opts.Gateways.Gateways()
 	stored, err := s.opts.Reader.Lanes()
 	if err != nil {
-		return nil, fmt.Errorf("read the lanes: %w", err)
+		return fmt.Errorf("read the lanes: %w", err)
 	}
-	lanes := make(map[string]data.Lane, len(stored))
-	for _, lane := range stored {
-		lanes[lane.Gateway] = lane
+	lanes := make(map[string]*data.Lane, len(stored))
+	for i := range stored {
+		lanes[stored[i].Gateway] = &stored[i]
 	}
-	all := make([]knownGateway, 0, len(declared))
 	for _, gateway := range declared {
-		all = append(all, knownGateway{Gateway: gateway, declared: true, lane: lanes[gateway.Name]})
-		delete(lanes, gateway.Name)
+		known := knownGateway{Gateway: gateway, declared: true}
+		if lane := lanes[gateway.Name]; lane != nil {
+			known.lane = *lane
+			delete(lanes, gateway.Name)
+		}
+		visit(known)
 	}
 	for _, lane := range lanes {
-		if left := undeclared(lane); left.worthShowing() {
-			all = append(all, left)
-		}
+		visit(undeclared(*lane))
 	}
-	slices.SortFunc(all, func(a, b knownGateway) int { return strings.Compare(a.Name, b.Name) })
-	return all, nil
+	return nil
 }

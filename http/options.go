@@ -51,6 +51,12 @@ type Reader interface {
 	Messages(q data.MessageQuery) (data.MessagePage, error)
 	Lane(gateway string) (data.Lane, error)
 	Lanes() ([]data.Lane, error)
+	// Oldest returns when the message was accepted that is first in line at a gateway;
+	// zero when none has an attempt to come or under way.
+	Oldest(gateway string) (time.Time, error)
+	// Newest returns the newest id that an event or message has, 0 before the first. It
+	// is asked often.
+	Newest() data.ID
 }
 
 // Gateways knows the declared gateways. The list is sorted by name and not
@@ -78,6 +84,7 @@ type Options struct {
 	Reader    Reader
 	Gateways  Gateways
 	Trier     Trier
+	Overview  Overview
 
 	// Fit makes of a message what is stored for its gateway: most often itself, for
 	// which it returns nil, else with fields cut off or as several, in order. With
@@ -185,6 +192,7 @@ func (o Options) validate() error {
 	complain(o.Reader == nil, "no Reader")
 	complain(o.Gateways == nil, "no Gateways")
 	complain(o.Trier == nil, "no Trier")
+	complain(o.Overview == nil, "no Overview")
 	complain(o.Logger == nil, "no Logger")
 	complain(o.BodyLimit < 0, "negative BodyLimit")
 	complain(o.Connections < 0, "negative Connections")

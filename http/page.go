@@ -69,6 +69,7 @@ func wantsPage(c *fiber.Ctx) bool {
 
 // refusePage answers a browser with what is wrong: who is not let in can log in.
 func (s *Server) refusePage(c *fiber.Ctx, p problem) error {
+	c.Response().ResetBody()
 	if p.Status == http.StatusUnauthorized {
 		next := "/"
 		if c.Method() == fiber.MethodGet {
@@ -85,7 +86,6 @@ func (s *Server) refusePage(c *fiber.Ctx, p problem) error {
 	}
 	view.Details = append(view.Details, p.Reasons...)
 	p.writeHeaders(&c.Response().Header)
-	c.Response().ResetBody()
 	c.Status(p.Status)
 	page, err := s.pages.Problem(view)
 	return answerPage(c, page, err)

@@ -18,7 +18,10 @@ import (
 // pageEntries is how many entries a page of the dashboard has.
 const pageEntries = 50
 
-const gatewaysPage = "/gateways"
+const (
+	gatewaysPage = "/gateways"
+	renderPage   = gatewaysPage + "/:name/render"
+)
 
 // showGatewaysPage lists the gateways by name.
 func (s *Server) showGatewaysPage(c *fiber.Ctx) error {

@@ -29,6 +29,6 @@ func (s *Server) pauseGateway(paused bool) fiber.Handler {
 		if err != nil && !errors.Is(err, data.ErrNotFound) {
 			return fmt.Errorf("read a lane: %w", err)
 		}
-		return answer(c, showAsGateway(gateway))
+		return s.answerGateway(c, gateway)
 	}
 }

@@ -40,7 +40,10 @@ func parameters(c *fiber.Ctx, known ...string) (*query, error) {
 		}
 		q.values[known[i]] = string(value)
 	}
-	if strange {
+	switch {
+	case strange && len(known) == 0:
+		q.note("", "unknown_parameter", "There is a parameter, and this takes none.")
+	case strange:
 		q.note("", "unknown_parameter", "There is a parameter other than "+strings.Join(known, ", ")+".")
 	}
 	return q, q.err()

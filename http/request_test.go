@@ -143,7 +143,7 @@ func TestOptionsAreChecked(t *testing.T) {
 	if err == nil {
 		t.Fatal("New of nothing = nil error")
 	}
-	for _, want := range []string{"no Saver", "no Canceller", "no Resender", "no Pauser", "no Reader", "no Gateways", "no Logger", "negative BodyLimit", "Keys[1] has no secret", "Keys[1] has the name"} {
+	for _, want := range []string{"no Saver", "no Canceller", "no Resender", "no Pauser", "no Reader", "no Gateways", "no Overview", "no Logger", "negative BodyLimit", "Keys[1] has no secret", "Keys[1] has the name"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("New = %v, want also %q", err, want)
 		}

@@ -1,6 +1,10 @@
 package httpapi
 
-import "github.com/gofiber/fiber/v2"
+import (
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/postrider/postrider/http/ui"
+)
 
 // route is a line of the table of contents. Package doc says what each one answers.
 type route struct {
@@ -30,6 +34,25 @@ func (s *Server) table() []route {
 		{"POST", "/api/v1/gateways/:name/resume", ScopeOperate, s.pauseGateway(false)},
 		{"POST", renderRoute, ScopeRead, list(s.renderMessage)},
 		{"POST", testRoute, ScopeOperate, s.testGateway},
+		{"GET", "/api/v1/summary", ScopeRead, list(s.showSummary)},
+
+		{"GET", "/", ScopeRead, list(s.showOverviewPage)},
+		{"GET", gatewaysPage, ScopeRead, list(s.showGatewaysPage)},
+		{"GET", gatewaysPage + "/:name", ScopeRead, s.showGatewayPage},
+		{"POST", gatewaysPage + "/:name/pause", ScopeOperate, s.pausePage(true)},
+		{"POST", gatewaysPage + "/:name/resume", ScopeOperate, s.pausePage(false)},
+		{"POST", renderPage, ScopeRead, list(s.renderPage)},
+		{"POST", gatewaysPage + "/:name/test", ScopeOperate, s.testPage},
+		{"GET", messagesPage, ScopeRead, list(s.showMessagesPage)},
+		{"GET", resendPath, ScopeOperate, list(s.showResendPage)},
+		{"POST", resendPath, ScopeOperate, s.resendPage},
+		{"GET", messagesPage + "/:id", ScopeRead, s.showMessagePage},
+		{"POST", messagesPage + "/:id/cancel", ScopeOperate, s.cancelPage},
+		{"POST", messagesPage + "/:id/resend", ScopeOperate, s.resendMessagePage},
+		{"GET", eventsPage, ScopeRead, list(s.showEventsPage)},
+		{"GET", eventsPage + "/:id", ScopeRead, list(s.showEventPage)},
+		{"GET", configPage, ScopeRead, list(s.showConfigPage)},
+		{"GET", ui.AssetPath + ":name", needsNothing, s.showAsset},
 
 		{"GET", loginRoute, needsNothing, s.showLogin},
 		{"POST", loginRoute, needsNothing, s.login},

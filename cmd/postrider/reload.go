@@ -64,6 +64,7 @@ func (r *reloader) reload(ctx context.Context) {
 	}
 	p.metrics.reloaded(err == nil)
 	if err != nil {
+		p.overview.config.refused(time.Now(), max(1, len(mistakesOf(err))))
 		p.log.Error("the configuration is not reloaded, nothing changes", refusal(err)...)
 		return
 	}
@@ -74,7 +75,9 @@ func (r *reloader) reload(ctx context.Context) {
 	p.log.Info("the configuration is reloaded", "added", added, "changed", changed, "removed", removed,
 		"gateways", len(next.cfg.Gateways), "routes", len(next.cfg.Routes))
 	// What the process started with is what it has, however often it was reloaded.
-	if keys := p.cfg.NeedsRestart(next.cfg); len(keys) > 0 {
+	keys := p.cfg.NeedsRestart(next.cfg)
+	p.overview.config.applied(time.Now(), keys)
+	if len(keys) > 0 {
 		p.log.Warn("some changes of the configuration need a restart", "keys", keys)
 	}
 }
@@ -97,10 +100,17 @@ func (r *reloader) read(ctx context.Context) (candidate, error) {
 	})
 }
 
+// mistakesOf returns what is wrong with a configuration, nil when that is not why it
+// was refused.
+func mistakesOf(err error) config.Mistakes {
+	mistakes, _ := errors.AsType[config.Mistakes](err)
+	return mistakes
+}
+
 // refusal says for the log why a configuration is not taken.
 func refusal(err error) []any {
-	mistakes, ok := errors.AsType[config.Mistakes](err)
-	if !ok {
+	mistakes := mistakesOf(err)
+	if mistakes == nil {
 		return []any{"err", err}
 	}
 	lines := make([]string, 0, min(len(mistakes), maxReported+1))

@@ -102,6 +102,7 @@ func run(ctx context.Context, cfg *config.Config, o runOptions) error {
 		return err
 	}
 	p := &process{cfg: cfg, log: log, metrics: m, store: store, failed: make(chan error, 1)}
+	p.overview = overview{process: p, began: time.Now(), rates: newRates()}
 	if err := p.start(o); err != nil {
 		return errors.Join(err, store.Close())
 	}
@@ -136,7 +137,8 @@ type process struct {
 	metrics  *metrics
 	store    *badger.Store
 	listener net.Listener
-	base     string  // where this process reaches itself
+	base     string // where this process reaches itself
+	overview overview
 	declared inForce // gateways and routes, which a reload changes; all else is cfg's
 	client   *egress.Client
 	tree     *actors.Tree
@@ -173,7 +175,7 @@ func (p *process) start(o runOptions) (err error) {
 	// One more than for attempts: that of a test.
 	p.client = egress.New(egress.Options{Version: version, MaxConns: p.cfg.Delivery.MaxInFlight + 1})
 	options := actors.Options{
-		Store:       p.store,
+		Store:       countedStore{Store: p.store, rates: p.overview.rates, began: p.overview.began},
 		Define:      p.declared.define(p.client),
 		MaxInFlight: p.cfg.Delivery.MaxInFlight,
 		Retention:   data.Retention(p.cfg.Storage.Retention),
@@ -206,6 +208,7 @@ func (p *process) start(o runOptions) (err error) {
 	}()
 	p.announce()
 	p.metrics.applied()
+	p.overview.config.applied(time.Now(), nil)
 	// What a reload replaces is in declared, and need not be kept for longer.
 	own := *p.cfg
 	own.Gateways, own.Routes = nil, nil
@@ -236,6 +239,7 @@ func (p *process) httpOptions() httpapi.Options {
 		Reader:    p.store,
 		Gateways:  &p.declared,
 		Trier:     &trier{declared: &p.declared, client: p.client, log: p.log, stopping: p.draining.Load},
+		Overview:  &p.overview,
 		Fit:       p.declared.fit,
 		Routes:    p.declared.route,
 		Accepting: p.accepting,

@@ -154,7 +154,9 @@ func (s *Store) Lane(gateway string) (data.Lane, error) {
 
 // Lanes returns every lane that was ever used.
 func (s *Store) Lanes() ([]data.Lane, error) {
-	var found []data.Lane
+	s.lanesMu.RLock()
+	found := make([]data.Lane, 0, len(s.byNumber))
+	s.lanesMu.RUnlock()
 	err := s.scan([]byte{prefixLane}, nil, func(k, v []byte) error {
 		l, err := decodeLane(k, v)
 		if err == nil {

@@ -48,12 +48,8 @@ const (
 
 // Attention is a gateway that does not deliver, or that has dead letters.
 type Attention struct {
-	Gateway  string
-	Reason   Reason
-	Until    time.Time
-	Open     uint64
-	Dead     uint64
-	OldestAt time.Time
+	Gateway
+	Reason Reason
 }
 
 // word names the reason.
@@ -80,7 +76,7 @@ func (a Attention) tone() Tone {
 func (a Attention) text(now time.Time) string {
 	switch a.Reason {
 	case ReasonPaused:
-		return "A person paused it. Nothing is sent until it is resumed."
+		return "A person paused it. Nothing is sent until somebody resumes it."
 	case ReasonThrottled:
 		if a.Until.IsZero() {
 			return "The gateway asked us to wait. It goes on by itself."
@@ -89,7 +85,10 @@ func (a Attention) text(now time.Time) string {
 	case ReasonOutage:
 		return "No connection can be made. We keep trying to connect, and go on by ourselves."
 	case ReasonParked:
-		return "It is not declared, or its declaration cannot be used. Its messages wait until that is mended."
+		if !a.Declared {
+			return "It is not declared any more. Its messages wait until it is."
+		}
+		return "Its declaration cannot be used. Its messages wait until that is mended."
 	case ReasonDead:
 		return "Messages ended without being delivered. They can be sent again."
 	}

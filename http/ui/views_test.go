@@ -19,11 +19,11 @@ func stuckOverview() Overview {
 	v := calmOverview()
 	v.Store = Store{Reasons: []string{"no disk space"}}
 	v.Attention = []Attention{
-		{Gateway: "parked", Reason: ReasonParked, Open: 12},
-		{Gateway: "down", Reason: ReasonOutage, Open: 5, Dead: 1, OldestAt: before(3 * time.Hour)},
-		{Gateway: "halted", Reason: ReasonPaused, Open: 2},
-		{Gateway: "slow", Reason: ReasonThrottled, Until: noon.Add(90 * time.Second), Open: 400},
-		{Gateway: "tired", Reason: ReasonDead, Dead: 3},
+		{Gateway: Gateway{Gateway: data.Gateway{Name: "parked", Problem: "body template does not parse"}, Declared: true, Counts: [data.States]uint64{data.Queued: 12}}, Reason: ReasonParked},
+		{Gateway: Gateway{Gateway: data.Gateway{Name: "down"}, Declared: true, Outage: true, Counts: [data.States]uint64{data.Waiting: 5, data.Failed: 1}, OldestAt: before(3 * time.Hour)}, Reason: ReasonOutage},
+		{Gateway: Gateway{Gateway: data.Gateway{Name: "halted"}, Declared: true, Paused: true, Counts: [data.States]uint64{data.Queued: 2}}, Reason: ReasonPaused},
+		{Gateway: Gateway{Gateway: data.Gateway{Name: "slow"}, Declared: true, Until: noon.Add(90 * time.Second), Counts: [data.States]uint64{data.Queued: 400}}, Reason: ReasonThrottled},
+		{Gateway: Gateway{Gateway: data.Gateway{Name: "tired"}, Declared: true, Counts: [data.States]uint64{data.Expired: 3}}, Reason: ReasonDead},
 	}
 	v.Backlogs = []Gateway{{
 		Gateway: data.Gateway{Name: "slow"}, Declared: true, Until: noon.Add(90 * time.Second),
