@@ -141,24 +141,6 @@ func (r *report) cleanTree(path string, v any) bool {
 	return fits
 }
 
-func (r *report) cleanKey(path string, v any) (any, bool) {
-	m, _ := v.(map[string]any)
-	name, named := m["name"].(string)
-	where := map[string]any{}
-	for key, v := range m {
-		if key != "name" {
-			where[key] = v
-		}
-	}
-	from, err := toSource(where)
-	if !named || err != nil {
-		r.reject(path, "expected {name: ops, env: NAME} or {name: ops, file: PATH}; "+
-			"the key itself does not belong in the configuration")
-		return nil, false
-	}
-	return map[string]any{"name": name, "key": from}, true
-}
-
 func toSource(v any) (any, error) {
 	switch v := v.(type) {
 	case string:

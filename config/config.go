@@ -34,6 +34,10 @@ type HTTP struct {
 	Host string `yaml:"host"`
 	// Port to listen on; 0 takes any free one; default 5000.
 	Port int `yaml:"port"`
+	// Hosts are further names and addresses by which clients call this server, without
+	// port, beside Host, loopback and the address that a connection came in at; default
+	// none.
+	Hosts []string `yaml:"hosts,flow"`
 	// BodyLimit is the largest request body, 1KiB to 1MiB; default 256KiB.
 	BodyLimit Size `yaml:"body_limit"`
 	// Drain is how long open requests and deliveries may take to finish when
@@ -44,7 +48,22 @@ type HTTP struct {
 	Keys []Key `yaml:"keys"`
 	// AllowAnonymous permits listening beyond loopback without Keys; default false.
 	AllowAnonymous bool `yaml:"allow_anonymous"`
+	// TLS secures the connections; default not at all.
+	TLS ServerTLS `yaml:"tls"`
 }
+
+// ServerTLS names the files that the server shows itself with. They are read again
+// when they change.
+type ServerTLS struct {
+	// Certificate is the path of a PEM file with the certificate and what leads to its
+	// authority; default none.
+	Certificate string `yaml:"certificate"`
+	// Key is the path of a PEM file with the key of the certificate; default none.
+	Key string `yaml:"key"`
+}
+
+// On reports whether connections are secured.
+func (t ServerTLS) On() bool { return t.Certificate != "" && t.Key != "" }
 
 // Propagator posts one event, chosen at random, at a fixed interval.
 type Propagator struct {

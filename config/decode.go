@@ -30,7 +30,7 @@ func (l *loader) decode() (*Config, error) {
 		return nil, fmt.Errorf("decode configuration: %w", err)
 	}
 	for path, into := range map[string]any{
-		"http.keys": &c.HTTP.Keys, "gateways": &c.Gateways, "routes": &c.Routes,
+		"http.hosts": &c.HTTP.Hosts, "http.keys": &c.HTTP.Keys, "gateways": &c.Gateways, "routes": &c.Routes,
 	} {
 		conf.Result = into
 		d, err := mapstructure.NewDecoder(&conf)
@@ -61,6 +61,14 @@ func (c *Config) normalize() {
 	}
 	if len(c.HTTP.Keys) == 0 {
 		c.HTTP.Keys = nil
+	}
+	if len(c.HTTP.Hosts) == 0 {
+		c.HTTP.Hosts = nil
+	}
+	for i, k := range c.HTTP.Keys {
+		if k.Scopes == nil {
+			c.HTTP.Keys[i].Scopes = []string{scopeAdmin}
+		}
 	}
 	if len(c.Routes) == 0 {
 		c.Routes = nil
@@ -97,6 +105,7 @@ func (l *loader) resolve(c *Config) {
 func (c *Config) texts(secretSettings map[string][]string, visit func(path string, t *Text, secret bool)) {
 	for i := range c.HTTP.Keys {
 		visit(index("http.keys", i), &c.HTTP.Keys[i].Secret, true)
+		visit(index("http.keys", i), &c.HTTP.Keys[i].Hash, true)
 	}
 	visit("propagator.url", &c.Propagator.URL, false)
 	visit("propagator.key", &c.Propagator.Key, true)

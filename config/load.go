@@ -32,8 +32,8 @@ type Options struct {
 }
 
 // Load reads the configuration: defaults, then the file, then the environment,
-// then the flags. The later place wins for each key; gateways, routes and
-// http.keys are replaced as a whole. The error is [Mistakes] unless it is a bug.
+// then the flags. The later place wins for each key; gateways, routes,
+// http.keys and http.hosts are replaced as a whole. The error is [Mistakes] unless it is a bug.
 func Load(o Options) (*Config, error) {
 	l := &loader{
 		ko:      koanf.New("."),

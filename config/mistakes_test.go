@@ -151,11 +151,44 @@ func TestMistakes(t *testing.T) {
 		{"routes: [{match: {payload: {/a: [b]}}}]", "routes[0].match.payload./a", "a pattern for text, a number, true or false"},
 		{"routes: [{params: {'': b}}]", `routes[0].params.""`, "a name of 1 to 64 bytes"},
 		// Secrets.
-		{"http: {keys: [0123456789abcdef]}", "http.keys[0]", "expected {name: ops, env: NAME} or {name: ops, file: PATH}"},
+		{"http: {keys: [0123456789abcdef]}", "http.keys[0]", "expected {name: ops, env: NAME}, {name: ops, file: PATH} or {name: ops, hash: \"sha256:…\"}"},
 		{"http: {keys: [{name: a, key: b}]}", "http.keys[0]", "the key itself does not belong in the configuration"},
 		{"http: {keys: [{name: a, env: SHORT}]}", "http.keys[0]", "at least 16 ASCII characters"},
 		{"http: {keys: [{name: A!, env: LONG}]}", "http.keys[0]", "expected a name"},
 		{"http: {keys: [{name: a, env: LONG}, {name: a, env: LONG}]}", "http.keys[1]", "a name that no other key has"},
+		{"http: {keys: [{name: a, env: LONG}, {name: b, env: LONG}]}", "http.keys[1]", "a key that no other entry has"},
+		{"http: {keys: [{name: a, env: LONG}, {name: b, hash: 'sha256:" + longSum + "'}]}", "http.keys[1]", "a key that no other entry has"},
+		{"http: {keys: [{name: a}]}", "http.keys[0]", "expected {name: ops, env: NAME}"},
+		{"http: {keys: [{hash: 'sha256:" + longSum + "'}]}", "http.keys[0]", "expected {name: ops, env: NAME}"},
+		{"http: {keys: [{name: a, env: LONG, file: x}]}", "http.keys[0]", "expected {name: ops, env: NAME}"},
+		{"http: {keys: [{name: a, env: LONG, hash: 'sha256:" + longSum + "'}]}", "http.keys[0]", "expected {name: ops, env: NAME}"},
+		{"http: {keys: [{name: a, hash: 5}]}", "http.keys[0]", "expected {name: ops, env: NAME}"},
+		{"http: {keys: [{name: a, env: LONG, scope: [read]}]}", "http.keys[0]", "expected {name: ops, env: NAME}"},
+		{"http: {keys: [{name: a, hash: '" + longSum + "'}]}", "http.keys[0]", "64 hexadecimal digits"},
+		{"http: {keys: [{name: a, hash: 'sha256:" + longSum + "0'}]}", "http.keys[0]", "64 hexadecimal digits"},
+		{"http: {keys: [{name: a, hash: 'sha256:x" + longSum[1:] + "'}]}", "http.keys[0]", "64 hexadecimal digits"},
+		{"http: {keys: [{name: a, env: LONG, scopes: read}]}", "http.keys[0].scopes", "expected a list"},
+		{"http: {keys: [{name: a, env: LONG, scopes: }]}", "http.keys[0].scopes", "expected a list"},
+		{"http: {keys: [{name: a, env: LONG, scopes: []}]}", "http.keys[0].scopes", "expected at least one of event:write, message:write, read, read:content, operate, admin"},
+		{"http: {keys: [{name: a, env: LONG, scopes: [read, write]}]}", "http.keys[0].scopes[1]", "expected one of event:write"},
+		{"http: {keys: [{name: a, env: LONG, scopes: [read, 5]}]}", "http.keys[0].scopes[1]", "expected text"},
+		{"http: {keys: [{name: a, env: LONG, scopes: [read, read]}]}", "http.keys[0].scopes[1]", "each scope once"},
+		{"http: {keys: [{name: a, env: LONG, gateways: [b]}]}", "http.keys[0].gateways", "only with the scope message:write"},
+		{"http: {keys: [{name: a, env: LONG, scopes: [read], gateways: [b]}]}", "http.keys[0].gateways", "only with the scope message:write"},
+		{"http: {keys: [{name: a, env: LONG, scopes: [message:write, admin], gateways: [b]}]}", "http.keys[0].gateways", "only with the scope message:write"},
+		{"http: {keys: [{name: a, env: LONG, scopes: [message:write, operate], gateways: [b]}]}", "http.keys[0].gateways", "only with the scope message:write"},
+		{"http: {keys: [{name: a, env: LONG, scopes: [message:write, event:write], gateways: [b]}]}", "http.keys[0].gateways", "only with the scope message:write"},
+		{"http: {keys: [{name: a, env: LONG, scopes: [message:write], gateways: []}]}", "http.keys[0].gateways", "expected 1 to 1000 gateways"},
+		{"http: {keys: [{name: a, env: LONG, scopes: [message:write], gateways: [B]}]}", "http.keys[0].gateways[0]", "expected a name of 1 to 64"},
+		{"http: {keys: [{name: a, env: LONG, scopes: [message:write], gateways: [b, b]}]}", "http.keys[0].gateways[1]", "each gateway once"},
+		{"http: {hosts: [a, 'b c']}", "http.hosts[1]", "expected a host name or an IP address, without a port"},
+		{"http: {hosts: ['a:80']}", "http.hosts[0]", "expected a host name or an IP address, without a port"},
+		{"http: {hosts: ['*.example.org']}", "http.hosts[0]", "expected a host name or an IP address"},
+		{"http: {hosts: a}", "http.hosts", "expected a list"},
+		{"http: {tls: {certificate: a}}", "http.tls", "expected both certificate and key"},
+		{"http: {tls: {key: a}}", "http.tls", "expected both certificate and key"},
+		{"http: {tls: {certificate: a, key: b}}\npropagator: {enabled: true}", "propagator.url", "with http.tls nothing is sent to the address of this process by itself"},
+		{"http: {tls: {certificate: a, key: b}}\ngateways: {a: {}}", "gateways.a.url", "expected a URL here or in delivery.base_url"},
 		{"propagator: {key: 0123456789abcdef}", "propagator.key", "expected {env: NAME} or {file: PATH}"},
 		{"propagator: {key: {env: NONE}}", "propagator.key", "the environment variable NONE is not set or empty"},
 		{"propagator: {key: {env: 'no name'}}", "propagator.key", "expected the name of an environment variable"},
@@ -184,6 +217,9 @@ func TestMistakes(t *testing.T) {
 		}
 	}
 }
+
+// longSum is the SHA-256 of 0123456789abcdef, as sha256sum prints it.
+const longSum = "9f9f5111f7b27a781f1f1ddde5ebc2dd2b796bfc7365c9c28b548e564176929f"
 
 func TestAllMistakesAtOnce(t *testing.T) {
 	got := loadMistakes(t, config.Options{
@@ -243,6 +279,8 @@ func TestMistakesOfTheEnvironment(t *testing.T) {
 		{"POSTRIDER_DELIVERY__RATE=1e999", "delivery.rate: expected a number"},
 		{"POSTRIDER_GATEWAYS=" + strings.Repeat("[", 100), "gateways: expected one JSON value"},
 		{`POSTRIDER_HTTP__KEYS=["0123456789abcdef"]`, "http.keys[0]: expected {name: ops, env: NAME}"},
+		{`POSTRIDER_HTTP__HOSTS=a`, "http.hosts: expected one JSON value"},
+		{`POSTRIDER_HTTP__HOSTS__0=a`, "POSTRIDER_HTTP__HOSTS__0: write all of http.hosts as one JSON value"},
 		{"POSTRIDER_PROPAGATOR__KEY={env", "propagator.key:"},
 	}
 	for _, tt := range tests {

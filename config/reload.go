@@ -7,7 +7,7 @@ import (
 
 // NeedsRestart lists the keys that differ in next and that a running process
 // cannot change. It can take on new gateways, routes and delivery, but for
-// delivery.max_in_flight. A secret that is read from another place counts as
+// delivery.max_in_flight, and who is let in. A secret that is read from another place counts as
 // different.
 func (c *Config) NeedsRestart(next *Config) []string {
 	var paths []string
@@ -22,6 +22,10 @@ func (c *Config) NeedsRestart(next *Config) []string {
 
 // reloads reports whether a running process can change the key.
 func reloads(path string) bool {
+	switch path {
+	case "http.keys", "http.hosts", "http.allow_anonymous":
+		return true
+	}
 	section, _, _ := strings.Cut(path, ".")
 	switch section {
 	case "gateways", "routes", "delivery":

@@ -14,7 +14,7 @@ func TestNeedsRestart(t *testing.T) {
 http: {keys: [{name: ops, env: KEY}]}
 propagator: {url: {env: URL}}
 delivery: {base_url: "http://a.example"}
-gateways: {a: {rate: 1}}
+gateways: {a: {rate: 1, url: "http://a.example"}}
 routes: [{match: {event_type: "*"}, gateway: a, message: b}]
 `
 	environ := []string{"KEY=canary-0123456789ab", "URL=http://h.example/canary"}
@@ -33,8 +33,11 @@ routes: [{match: {event_type: "*"}, gateway: a, message: b}]
 		{"a default spelt out", strings.NewReplacer("delivery: {", "delivery: {max_in_flight: 4096, "), environ, nil},
 		{"one of a section", strings.NewReplacer("http: {", "http: {port: 5001, "), environ, []string{"http.port"}},
 		{"deep", strings.NewReplacer("http: {", "storage: {retention: {dead: 1h}}\nhttp: {"), environ, []string{"storage.retention.dead"}},
-		{"a secret behind the same name", strings.NewReplacer(), []string{"KEY=other-canary-0123456789", "URL=http://h.example/other"}, []string{"http.keys", "propagator.url"}},
-		{"where a secret stands", strings.NewReplacer("env: KEY", "file: "+secret), environ, []string{"http.keys"}},
+		{"a secret behind the same name", strings.NewReplacer(), []string{"KEY=other-canary-0123456789", "URL=http://h.example/other"}, []string{"propagator.url"}},
+		{"where a secret stands", strings.NewReplacer("env: KEY", "file: "+secret), environ, nil},
+		{"who is let in", strings.NewReplacer("env: KEY}]", "env: KEY, scopes: [read]}], hosts: [h.example], allow_anonymous: true"), environ, nil},
+		{"where a secret of the propagator stands", strings.NewReplacer("url: {env: URL}", "url: {env: URL}, key: {file: "+secret+"}"), environ, []string{"propagator.key"}},
+		{"files of the server", strings.NewReplacer("http: {", "http: {tls: {certificate: a, key: b}, "), environ, []string{"http.tls.certificate", "http.tls.key"}},
 		{
 			"several", strings.NewReplacer("http: {", "log: {level: debug}\ndemo: {gateways: true}\nstorage: {path: other}\nhttp: {", "rate: 1", "rate: 2"), environ,
 			[]string{"storage.path", "log.level", "demo.gateways"},

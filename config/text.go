@@ -36,15 +36,6 @@ type source struct {
 	Plain, Env, File string
 }
 
-// Key is an API key. It is written {name: ops, env: NAME} or {name: ops, file:
-// PATH}.
-type Key struct {
-	// Name tells keys apart in logs; [a-z0-9_-]{1,64}.
-	Name string `yaml:"name"`
-	// Secret is what the caller presents, at least 16 characters.
-	Secret Text `yaml:"key"`
-}
-
 // Plain returns a Text that is no secret.
 func Plain(s string) Text {
 	return Text{value: s}

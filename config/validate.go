@@ -14,7 +14,7 @@ import (
 const (
 	maxGateways      = 10_000
 	shortestInterval = 60 * time.Second // unless delivery.allow_short_interval
-	shortestKey      = 16
+	maxHosts         = 1000
 	maxPermanent     = 100
 	lowestRate       = 0.001
 	highestRate      = 100_000
@@ -41,6 +41,7 @@ func (c *Config) Validate() error {
 
 func (c *Config) check(r *report) {
 	c.HTTP.check(r)
+	c.checkOwnAddress(r)
 	c.Propagator.check(r)
 	c.Storage.check(r)
 	c.Delivery.check(r)
@@ -58,23 +59,30 @@ func (h HTTP) check(r *report) {
 	r.require(h.Port >= 0 && h.Port <= 65535, "http.port", "expected 0 to 65535, where 0 takes any free port")
 	r.require(h.BodyLimit >= KiB && h.BodyLimit <= MiB, "http.body_limit", "expected 1KiB to 1MiB")
 	r.require(h.Drain >= 0, "http.drain", "expected 0s or longer")
-	named := map[string]bool{}
-	for i, k := range h.Keys {
-		at := index("http.keys", i)
-		r.require(plainName.MatchString(k.Name), at, aPlainName)
-		r.require(!named[k.Name], at, "expected a name that no other key has")
-		named[k.Name] = true
-		checkKey(r, at, k.Secret)
+	for i, name := range h.Hosts {
+		r.require(validHost(name), index("http.hosts", i), "expected a host name or an IP address, without a port, such as postrider.example.org")
 	}
+	r.require(len(h.Hosts) <= maxHosts, "http.hosts", "expected at most %d names", maxHosts)
+	h.checkKeys(r)
+	r.require((h.TLS.Certificate == "") == (h.TLS.Key == ""), "http.tls",
+		"expected both certificate and key, each the path of a PEM file, or none of them")
 }
 
-// checkKey checks an API key, which travels in a header.
-func checkKey(r *report, path string, key Text) {
-	fits := len(key.value) >= shortestKey
-	for _, c := range []byte(key.value) {
-		fits = fits && c > ' ' && c <= '~'
+// checkOwnAddress reports what would have to reach this process by itself, which
+// works without TLS only: a certificate is for the names that others call it by.
+func (c *Config) checkOwnAddress(r *report) {
+	if !c.HTTP.TLS.On() {
+		return
 	}
-	r.require(fits, path, "expected a key of at least %d ASCII characters without blanks", shortestKey)
+	const own = " since with http.tls nothing is sent to the address of this process by itself"
+	r.require(!c.Propagator.Enabled || c.Propagator.URL.from != source{} || c.Propagator.URL.value != "", "propagator.url",
+		"expected where to post, such as https://postrider.example.org:5000/event,"+own)
+	if c.Delivery.BaseURL.value != "" || r.doubtful("delivery.base_url") {
+		return
+	}
+	for name, g := range c.Gateways {
+		r.require(g.URL.value != "", join("gateways", name)+".url", "expected a URL here or in delivery.base_url,"+own)
+	}
 }
 
 func (p Propagator) check(r *report) {

@@ -25,6 +25,8 @@ var (
 	errUnauthorized = errors.New("no valid key")
 	errForbidden    = errors.New("the key lacks a scope")
 	errLockedOut    = errors.New("too many wrong keys")
+	errNotHere      = errors.New("only for this machine")
+	errProfiling    = errors.New("a profile is recorded")
 	errWrongHost    = errors.New("request to another host")
 	errCrossOrigin  = errors.New("request of another origin")
 	errNotReady     = errors.New("not ready")
@@ -123,6 +125,9 @@ func lookUp(err error) problem {
 	case errors.Is(err, errCrossOrigin):
 		return row(403, "cross-origin", "Cross-origin request",
 			"Requests that a browser sends from another origin are refused.")
+	case errors.Is(err, errNotHere):
+		return row(403, "local-only", "Only from this machine",
+			"This is answered only over a loopback address of the machine that the server runs on.")
 	case errors.Is(err, errWrongHost):
 		return row(421, "wrong-host", "Wrong host",
 			"The request names a host that this server is not known as; add the name to http.hosts in its configuration.")
@@ -181,6 +186,9 @@ func lookUp(err error) problem {
 	case errors.Is(err, errTesting):
 		return row(429, "test-under-way", "Test under way",
 			"One gateway is tested at a time, and that is going on; nothing was sent. Try again later.", 5)
+	case errors.Is(err, errProfiling):
+		return row(429, "profile-under-way", "Profile under way",
+			"A profile or a trace is being recorded; one is at a time. Try again later.", 5)
 	case errors.Is(err, data.ErrBacklog):
 		return row(429, "backlog-full", "Backlog full",
 			"A gateway that the request is for, by itself or by a route, has as many unfinished messages as its max_queue allows; nothing was stored. Try again later.", 30)

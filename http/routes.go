@@ -59,6 +59,9 @@ func (s *Server) table() []route {
 		{"POST", "/logout", needsNothing, s.logout},
 		{"GET", "/api/v1/whoami", needsKey, s.whoami},
 
+		{"GET", "/debug/pprof/", ScopeAdmin, s.listProfiles},
+		{"GET", profileRoute, ScopeAdmin, s.showProfile},
+
 		{"GET", "/healthz", needsNothing, s.showHealth},
 		{"GET", "/readyz", needsNothing, s.showReady},
 	}

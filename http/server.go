@@ -34,6 +34,7 @@ type Server struct {
 	admission atomic.Pointer[admission] // replaced by Admit
 	failures  *failures
 	sessions  *sessions
+	profiling atomic.Bool // a profile over time is recorded
 
 	life context.Context    //nolint:containedctx // until Shutdown: of tests under way
 	end  context.CancelFunc // of life
@@ -92,8 +93,11 @@ func (s *Server) Serve(ln net.Listener) error {
 	if s.draining.Load() {
 		return ln.Close()
 	}
-	calm := &calmListener{Listener: &patientListener{Listener: ln, log: s.opts.Logger}, slack: slackOf(s.opts)}
-	if err := s.app.Listener(calm); err != nil {
+	var taken net.Listener = &patientListener{Listener: ln, log: s.opts.Logger}
+	if s.opts.TLS != nil {
+		taken = &secureListener{Listener: taken, config: s.opts.TLS, log: s.opts.Logger}
+	}
+	if err := s.app.Listener(&calmListener{Listener: taken, slack: slackOf(s.opts)}); err != nil {
 		return fmt.Errorf("serve HTTP: %w", err)
 	}
 	return nil

@@ -198,7 +198,11 @@ func (c *catalog) define(name string, client *egress.Client) (gateway.Definition
 }
 
 // ownAddress is the URL at which this process reaches itself.
-func ownAddress(host string, port int) string {
+func ownAddress(h config.HTTP, port int) string {
+	host, scheme := h.Host, "http"
+	if h.TLS.On() {
+		scheme = "https"
+	}
 	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 		if ip.To4() == nil {
@@ -206,5 +210,5 @@ func ownAddress(host string, port int) string {
 		}
 	}
 	// The zone of an address has to be written in another way in a URL.
-	return (&url.URL{Scheme: "http", Host: net.JoinHostPort(host, strconv.Itoa(port))}).String()
+	return (&url.URL{Scheme: scheme, Host: net.JoinHostPort(host, strconv.Itoa(port))}).String()
 }

@@ -79,7 +79,7 @@ func configCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if _, err := checkAll(cfg, ownAddress(cfg.HTTP.Host, cfg.HTTP.Port), nil, true); err != nil {
+			if _, err := checkAll(cfg, ownAddress(cfg.HTTP, cfg.HTTP.Port), nil, true); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(c.OutOrStdout(), "the configuration is right: %d gateways, %d routes\n", len(cfg.Gateways), len(cfg.Routes))
@@ -118,11 +118,14 @@ func checkAll(cfg *config.Config, base string, before *catalog, propagating bool
 	return &snapshot{gateways: gateways, routes: routes}, err
 }
 
-// checkParts reports what is wrong with the routes and the file of events. The
+// checkParts reports what is wrong with the routes, the certificate and the file of
+// events. The
 // error is a config.Mistakes.
 func checkParts(cfg *config.Config, propagating bool) error {
 	_, err := newRoutes(cfg.Routes)
 	mistakes, _ := errors.AsType[config.Mistakes](err)
+	files, _ := errors.AsType[config.Mistakes](checkCertificate(cfg.HTTP.TLS))
+	mistakes = append(mistakes, files...)
 	if propagating {
 		_, err = sampleEvents(cfg.Propagator.EventsFile)
 		events, _ := errors.AsType[config.Mistakes](err)

@@ -86,7 +86,7 @@ func rootCommand() *cobra.Command {
 		return usageError{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(serveCommand(), propagateCommand(), configCommand(),
+	root.AddCommand(serveCommand(), propagateCommand(), configCommand(), keyCommand(),
 		sendCommand(), messagesCommand(), gatewaysCommand(), presetsCommand(), versionCommand())
 	return root
 }

@@ -26,7 +26,7 @@ func TestOwnAddress(t *testing.T) {
 		"10.1.2.3":    "http://10.1.2.3:5000",
 		"fe80::1%en0": "http://[fe80::1%25en0]:5000",
 	} {
-		got := ownAddress(host, 5000)
+		got := ownAddress(config.HTTP{Host: host}, 5000)
 		if _, err := url.Parse(got); got != want || err != nil {
 			t.Errorf("ownAddress(%q, 5000) = %q (%v), want %q", host, got, err, want)
 		}

@@ -44,7 +44,10 @@ func propagate(ctx context.Context, cfg *config.Config, errs io.Writer) error {
 	if cfg.Propagator.URL.Value() == "" && cfg.HTTP.Port == 0 {
 		return config.Mistakes{{Path: "propagator.url", Problem: "expected where to post, since http.port 0 is no address of a server"}}
 	}
-	options, err := tickerOptions(cfg, ownAddress(cfg.HTTP.Host, cfg.HTTP.Port), log, func(int) {})
+	if cfg.Propagator.URL.Value() == "" && cfg.HTTP.TLS.On() {
+		return config.Mistakes{{Path: "propagator.url", Problem: "expected where to post, by a name that the certificate of http.tls is for"}}
+	}
+	options, err := tickerOptions(cfg, ownAddress(cfg.HTTP, cfg.HTTP.Port), log, func(int) {})
 	if err != nil {
 		return err
 	}
@@ -122,7 +125,7 @@ func readEvents(path string) ([]json.RawMessage, error) {
 
 func shownURL(cfg *config.Config) string {
 	if cfg.Propagator.URL.Value() == "" {
-		return ownAddress(cfg.HTTP.Host, cfg.HTTP.Port) + "/event"
+		return ownAddress(cfg.HTTP, cfg.HTTP.Port) + "/event"
 	}
 	return cfg.Propagator.URL.Address()
 }

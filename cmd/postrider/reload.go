@@ -26,7 +26,7 @@ var (
 )
 
 // reloader puts the gateways and routes of the configuration in force anew while
-// the process runs: all of them, or when there is any mistake nothing.
+// the process runs, and who is let in: all of it, or when there is any mistake nothing.
 type reloader struct {
 	process  *process
 	load     func() (*config.Config, error)
@@ -62,6 +62,9 @@ func (r *reloader) reload(ctx context.Context) {
 	if ctx.Err() != nil {
 		return // what is about to end needs no other gateways
 	}
+	if err == nil {
+		err = p.admit(next.cfg.HTTP)
+	}
 	p.metrics.reloaded(err == nil)
 	if err != nil {
 		p.overview.config.refused(time.Now(), max(1, len(mistakesOf(err))))
@@ -93,6 +96,9 @@ func (r *reloader) read(ctx context.Context) (candidate, error) {
 		defer func() { <-r.readings }()
 		cfg, err := r.load()
 		if err != nil {
+			return candidate{}, err
+		}
+		if err := r.process.checkAudience(cfg.HTTP); err != nil {
 			return candidate{}, err
 		}
 		s, err := checkAll(cfg, r.process.base, r.process.declared.Load().gateways, cfg.Propagator.Enabled)

@@ -28,7 +28,7 @@ type remote struct {
 
 func (r *remote) flags(c *cobra.Command) {
 	standard := config.Default().HTTP
-	c.Flags().StringVar(&r.address, "server", ownAddress(standard.Host, standard.Port), "address of the server")
+	c.Flags().StringVar(&r.address, "server", ownAddress(standard, standard.Port), "address of the server")
 	c.Flags().StringVar(&r.keyFile, "key-file", "", "file that holds the API key; without it POSTRIDER_KEY is used")
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -139,12 +140,14 @@ type process struct {
 	listener net.Listener
 	base     string // where this process reaches itself
 	overview overview
-	declared inForce // gateways and routes, which a reload changes; all else is cfg's
+	declared inForce // gateways and routes, which a reload changes, as it does who is let in; all else is cfg's
 	client   *egress.Client
 	tree     *actors.Tree
 	server   *httpapi.Server
 	draining atomic.Bool
 	failed   chan error
+
+	certificate *httpapi.Certificate // nil without TLS
 }
 
 func (p *process) start(o runOptions) (err error) {
@@ -157,10 +160,13 @@ func (p *process) start(o runOptions) (err error) {
 			_ = p.listener.Close()
 		}
 	}()
-	if err := p.checkAudience(); err != nil {
+	if err := p.checkAudience(p.cfg.HTTP); err != nil {
 		return err
 	}
-	p.base = ownAddress(p.cfg.HTTP.Host, p.listener.Addr().(*net.TCPAddr).Port)
+	if err := p.openCertificate(); err != nil {
+		return err
+	}
+	p.base = ownAddress(p.cfg.HTTP, p.listener.Addr().(*net.TCPAddr).Port)
 	limitMemory(p.store.Memtable(), len(p.cfg.Gateways))
 	gateways, mistakes := newCatalog(p.cfg, p.base, nil)
 	for _, m := range mistakes {
@@ -216,20 +222,10 @@ func (p *process) start(o runOptions) (err error) {
 	return nil
 }
 
-// checkAudience refuses to be reachable by anybody without a key. The
-// configuration was checked by name; what counts is what the name came to.
-func (p *process) checkAudience() error {
-	h := p.cfg.HTTP
-	if len(h.Keys) > 0 || h.AllowAnonymous || p.listener.Addr().(*net.TCPAddr).IP.IsLoopback() {
-		return nil
-	}
-	return config.Mistakes{{Path: "http.host", Problem: "leads beyond loopback; declare http.keys, or set http.allow_anonymous"}}
-}
-
 func (p *process) httpOptions() httpapi.Options {
-	keys := make([]httpapi.Key, len(p.cfg.HTTP.Keys))
-	for i, k := range p.cfg.HTTP.Keys {
-		keys[i] = httpapi.Key{Name: k.Name, Secret: k.Secret.Value(), Scopes: []httpapi.Scope{httpapi.ScopeAdmin}}
+	var secured *tls.Config
+	if p.certificate != nil {
+		secured = p.certificate.TLS()
 	}
 	return httpapi.Options{
 		Saver:     p.tree.Persister,
@@ -246,7 +242,9 @@ func (p *process) httpOptions() httpapi.Options {
 		Ready:     p.ready,
 		Observe:   p.metrics.answered,
 		Metrics:   p.metrics.handler(),
-		Keys:      keys,
+		Keys:      keysOf(p.cfg.HTTP),
+		Hosts:     p.hostsOf(p.cfg.HTTP),
+		TLS:       secured,
 		Demo:      p.cfg.Demo.Gateways,
 		AccessLog: p.cfg.Log.Access,
 		BodyLimit: int(p.cfg.HTTP.BodyLimit),
@@ -289,13 +287,10 @@ func (p *process) ready() []string {
 }
 
 func (p *process) announce() {
-	at := p.listener.Addr().(*net.TCPAddr)
 	p.log.Info("listening", "url", p.base,
 		"store", p.cfg.Storage.Path, "gateways", len(p.cfg.Gateways), "routes", len(p.cfg.Routes), "version", version)
 	p.checkDescriptors()
-	if len(p.cfg.HTTP.Keys) == 0 && !at.IP.IsLoopback() {
-		p.log.Warn("anybody who reaches this address may send and read: http.allow_anonymous is set and there are no http.keys")
-	}
+	p.warnOfAnybody(p.cfg.HTTP)
 }
 
 // wait returns nil when done is closed and nothing has failed, and an error as
