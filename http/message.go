@@ -18,8 +18,9 @@ func (s *Server) postMessage(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	message, err := decodeMessage(body, s.opts.Gateways.Gateway)
-	if err == nil && !callerOf(c).mayWriteTo(message.Gateway) {
+	who := callerOf(c)
+	message, err := decodeMessage(body, s.declaredFor(who))
+	if err == nil && !who.mayWriteTo(message.Gateway) {
 		return errForbidden
 	}
 	records := &data.Save{Key: key}
@@ -44,6 +45,20 @@ func (s *Server) postMessage(c *fiber.Ctx) error {
 	}
 	answerQueued(c, id, records.First, n, message.Gateway)
 	return nil
+}
+
+// declaredFor says which gateways are declared. A caller who is bound to some is not
+// told about others: to him it is all the same whether there is one.
+func (s *Server) declaredFor(who *caller) func(name string) (data.Gateway, bool) {
+	if who.gateways == nil {
+		return s.opts.Gateways.Gateway
+	}
+	return func(name string) (data.Gateway, bool) {
+		if !who.mayWriteTo(name) {
+			return data.Gateway{}, true
+		}
+		return s.opts.Gateways.Gateway(name)
+	}
 }
 
 // fit returns what is stored of a message, or a rejection.
