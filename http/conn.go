@@ -34,6 +34,7 @@ type calmConn struct {
 	net.Conn
 	slack       time.Duration
 	read, write deadline
+	each        time.Duration // for every single Write, whatever the deadline; 0 for none
 }
 
 type deadline struct{ wanted, armed time.Time }
@@ -76,6 +77,9 @@ func (c *calmConn) Read(p []byte) (int, error) {
 }
 
 func (c *calmConn) Write(p []byte) (int, error) {
+	if c.each > 0 {
+		c.write.wanted = time.Now().Add(c.each)
+	}
 	if c.write.stale(c.slack) {
 		if err := c.Conn.SetWriteDeadline(c.write.wanted); err != nil {
 			return 0, err

@@ -9,6 +9,7 @@
 //	POST /send_message                   200 {"id","gateway","state":"queued"} + Location; "ids" too when it was split
 //	GET  /api/v1/events                  200 {"events","next"}; event_type, limit, after
 //	GET  /api/v1/events/{id}             200
+//	GET  /api/v1/events/tail             200 text/event-stream of events as they come; event_type, after
 //	GET  /api/v1/messages                200 {"messages","next"}; gateway, state, cause, limit, after
 //	GET  /api/v1/messages/{id}           200 with every attempt, and its answer where that is kept
 //	POST /api/v1/messages/{id}/cancel    200 the message; 409 while it is being sent or has ended
@@ -70,6 +71,15 @@
 // last event as after: an event's id is its cursor. A next of all messages is none
 // of those of a gateway or state, nor the other way round. An empty parameter
 // counts as not given.
+//
+// # Tail
+//
+// A tail tells each event as a server-sent event: its id, event: event, and as data
+// what a list has of it. It begins behind after, or behind the header Last-Event-ID,
+// which a browser sends when it comes back; without both, with what comes from now
+// on. What was stored is told within 200 ms, and a comment every 15 s. There are 64
+// tails at most; one whose reader takes nothing for the write timeout is cut off, and
+// the end of the server ends all. It needs HTTP/1.1.
 //
 // # Dead letters
 //

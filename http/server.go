@@ -25,6 +25,7 @@ type Server struct {
 	lists    turns
 	saves    turns
 	tests    turns
+	tails    turns
 	names    requestNames
 	patience patience
 
@@ -36,7 +37,7 @@ type Server struct {
 	sessions  *sessions
 	profiling atomic.Bool // a profile over time is recorded
 
-	life context.Context    //nolint:containedctx // until Shutdown: of tests under way
+	life context.Context    //nolint:containedctx // until Shutdown: of tests under way, and of tails
 	end  context.CancelFunc // of life
 
 	draining atomic.Bool // set by Shutdown, read by /readyz
@@ -53,7 +54,7 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{opts: o.withDefaults(), pages: pages, lists: newListTurns(), saves: newSaveTurns(), tests: newTestTurns(), names: newRequestNames()}
+	s := &Server{opts: o.withDefaults(), pages: pages, lists: newListTurns(), saves: newSaveTurns(), tests: newTestTurns(), tails: newTailTurns(), names: newRequestNames()}
 	s.failures, s.sessions = newFailures(), newSessions()
 	s.admission.Store(newAdmission(o.Keys, o.Hosts))
 	s.patience.limit = s.opts.SaveTimeout
@@ -103,7 +104,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	return nil
 }
 
-// Shutdown stops taking connections, cuts off a test of a gateway, and waits until
+// Shutdown stops taking connections, cuts off tails and a test of a gateway, and waits until
 // every request under way is answered and its connection closed, at most until ctx
 // ends. When it returns nil no handler runs any more; a connection with half a
 // request may be left over. When it returns an error some may still run; none begins

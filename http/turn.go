@@ -34,6 +34,10 @@ func newSaveTurns() turns { return newTurns(maxSaving, data.ErrOverloaded) }
 // a test may take as long as its gateway likes to.
 func newTestTurns() turns { return newTurns(1, errTesting) }
 
+// newTailTurns lets so many clients be told of events as they come. Nobody waits for
+// that turn: it may last for ever.
+func newTailTurns() turns { return newTurns(maxTails, errUnread) }
+
 func newTurns(n int, late error) turns { return turns{taken: make(chan struct{}, n), late: late} }
 
 // take waits for a turn, which the caller must end, for limit at most.
