@@ -215,6 +215,9 @@ func (t *Tree) paused(gateway string, paused bool) {
 // under way end under the old definitions, later ones begin under the new.
 func (t *Tree) Redefine() { t.tellManager(gateways.Redefine{}) }
 
+// RedefineOne is Redefine for one gateway.
+func (t *Tree) RedefineOne(gateway string) { t.tellManager(gateways.Redefine{Gateway: gateway}) }
+
 // tellManager looks the manager up by name: it is spawned after the persister.
 func (t *Tree) tellManager(m any) {
 	t.system.Root.Send(t.system.NewLocalPID(supervisorName+"/"+gatewaysName), m)

@@ -2,6 +2,7 @@ package config
 
 import (
 	"math"
+	"net/netip"
 	"reflect"
 	"strconv"
 	"strings"
@@ -26,7 +27,9 @@ func (r *report) clean(path string, v any, t reflect.Type) (clean any, ok bool) 
 	var err error
 	switch {
 	case t == reflect.TypeFor[Text]():
-		clean, err = toSource(v)
+		clean, err = r.toText(v)
+	case t == reflect.TypeFor[netip.Prefix]():
+		clean, err = toNetwork(v)
 	case t == reflect.TypeFor[Key]():
 		return r.cleanKey(path, v)
 	case t == reflect.TypeFor[time.Duration]():
@@ -77,7 +80,7 @@ func (r *report) cleanSection(path string, v any, t reflect.Type) (any, bool) {
 		at := join(path, key)
 		fieldType, known := types[key]
 		if !known {
-			r.reject(at, "is not a known key")
+			r.reject(at, UnknownKey)
 			continue
 		}
 		if c, ok := r.clean(at, v, fieldType); ok {
@@ -139,6 +142,31 @@ func (r *report) cleanTree(path string, v any) bool {
 		}
 	}
 	return fits
+}
+
+// toText reads a Text. Who declares something over the API must not get to see what
+// this machine has in its files and its environment.
+func (r *report) toText(v any) (any, error) {
+	if !r.plain {
+		return toSource(v)
+	}
+	if text, ok := v.(string); ok {
+		return source{Plain: text}, nil
+	}
+	return nil, problem("expected text (a number in quotes); over the API a secret is written as it is, and neither {env: NAME} nor {file: PATH} is taken")
+}
+
+// toNetwork reads a network in the one form that is compared with addresses.
+func toNetwork(v any) (any, error) {
+	switch v := v.(type) {
+	case netip.Prefix:
+		return v, nil
+	case string:
+		if p, err := netip.ParsePrefix(v); err == nil && p == p.Masked() && !p.Addr().Is4In6() {
+			return p, nil
+		}
+	}
+	return nil, problem("expected " + aNetwork)
 }
 
 func toSource(v any) (any, error) {
@@ -233,6 +261,8 @@ func toFloat(v any) (float64, bool) {
 	return 0, false
 }
 
+const aNetwork = "a network such as 10.20.0.0/16 or fd00::/8, all bits behind its length zero"
+
 const aDuration = `a duration such as "60s", "5m" or "24h"`
 
 func expected(path string, t reflect.Type) string {
@@ -243,6 +273,8 @@ func expected(path string, t reflect.Type) string {
 		return "a size"
 	case t == reflect.TypeFor[time.Duration]():
 		return aDuration
+	case t == reflect.TypeFor[netip.Prefix]():
+		return aNetwork
 	case t.Kind() == reflect.Struct:
 		return "keys with their values"
 	case t.Kind() == reflect.Map:

@@ -8,7 +8,10 @@
 // secret. Whatever can be a secret is a [Text], which prints masked.
 package config
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // Config is the complete configuration. Load returns it valid and with every
 // secret resolved.
@@ -141,6 +144,10 @@ type Delivery struct {
 	// (refused, unreachable, DNS, TLS) after which the gateway is held: no
 	// attempt is spent until a connection can be made; default 0, never.
 	HoldAfter int `yaml:"hold_after"`
+	// APINetworks are the networks, beside the public ones, that gateways which are
+	// declared over the API may be in; default none. Gateways of the configuration may
+	// be anywhere.
+	APINetworks []netip.Prefix `yaml:"api_networks,flow"`
 	// MaxInFlight is the number of attempts in flight over all gateways, 2 to
 	// 65536; half of it is kept for gateways that answer promptly; default 4096.
 	MaxInFlight int `yaml:"max_in_flight"`

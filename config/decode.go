@@ -13,11 +13,29 @@ import (
 // clean, so that an error is a bug.
 func (l *loader) decode() (*Config, error) {
 	c := &Config{}
-	conf := mapstructure.DecoderConfig{
+	conf := decoding()
+	err := l.ko.UnmarshalWithConf("", c, koanf.UnmarshalConf{Tag: "yaml", DecoderConfig: &conf})
+	if err != nil {
+		return nil, fmt.Errorf("decode configuration: %w", err)
+	}
+	for path, into := range map[string]any{
+		"http.hosts": &c.HTTP.Hosts, "http.keys": &c.HTTP.Keys, "delivery.api_networks": &c.Delivery.APINetworks, "gateways": &c.Gateways, "routes": &c.Routes,
+	} {
+		if err := decodeInto(l.whole[path], into); err != nil {
+			return nil, fmt.Errorf("decode %s: %w", path, err)
+		}
+	}
+	c.normalize()
+	return c, nil
+}
+
+// decoding is how clean values are decoded.
+func decoding() mapstructure.DecoderConfig {
+	return mapstructure.DecoderConfig{
 		TagName:     "yaml",
 		ErrorUnused: true,
 		MatchName:   func(a, b string) bool { return a == b },
-		DecodeHook: func(from, to reflect.Type, v any) (any, error) {
+		DecodeHook: func(_, to reflect.Type, v any) (any, error) {
 			s, ok := v.(source)
 			if !ok || to != reflect.TypeFor[Text]() {
 				return v, nil
@@ -25,24 +43,16 @@ func (l *loader) decode() (*Config, error) {
 			return Text{value: s.Plain, from: source{Env: s.Env, File: s.File}}, nil
 		},
 	}
-	err := l.ko.UnmarshalWithConf("", c, koanf.UnmarshalConf{Tag: "yaml", DecoderConfig: &conf})
+}
+
+func decodeInto(clean, into any) error {
+	conf := decoding()
+	conf.Result = into
+	d, err := mapstructure.NewDecoder(&conf)
 	if err != nil {
-		return nil, fmt.Errorf("decode configuration: %w", err)
+		return err
 	}
-	for path, into := range map[string]any{
-		"http.hosts": &c.HTTP.Hosts, "http.keys": &c.HTTP.Keys, "gateways": &c.Gateways, "routes": &c.Routes,
-	} {
-		conf.Result = into
-		d, err := mapstructure.NewDecoder(&conf)
-		if err != nil {
-			return nil, fmt.Errorf("decode %s: %w", path, err)
-		}
-		if err := d.Decode(l.whole[path]); err != nil {
-			return nil, fmt.Errorf("decode %s: %w", path, err)
-		}
-	}
-	c.normalize()
-	return c, nil
+	return d.Decode(clean)
 }
 
 // normalize gives what is empty one form.
@@ -51,12 +61,7 @@ func (c *Config) normalize() {
 		c.Gateways = map[string]Gateway{}
 	}
 	for name, g := range c.Gateways {
-		if len(g.Permanent.Status) == 0 {
-			g.Permanent.Status = nil
-		}
-		if len(g.Permanent.Body) == 0 {
-			g.Permanent.Body = nil
-		}
+		g.normalize()
 		c.Gateways[name] = g
 	}
 	if len(c.HTTP.Keys) == 0 {
@@ -70,6 +75,9 @@ func (c *Config) normalize() {
 			c.HTTP.Keys[i].Scopes = []string{scopeAdmin}
 		}
 	}
+	if len(c.Delivery.APINetworks) == 0 {
+		c.Delivery.APINetworks = nil
+	}
 	if len(c.Routes) == 0 {
 		c.Routes = nil
 	}
@@ -80,6 +88,15 @@ func (c *Config) normalize() {
 		if len(r.Match.Payload) == 0 {
 			c.Routes[i].Match.Payload = nil
 		}
+	}
+}
+
+func (g *Gateway) normalize() {
+	if len(g.Permanent.Status) == 0 {
+		g.Permanent.Status = nil
+	}
+	if len(g.Permanent.Body) == 0 {
+		g.Permanent.Body = nil
 	}
 }
 
@@ -111,22 +128,26 @@ func (c *Config) texts(secretSettings map[string][]string, visit func(path strin
 	visit("propagator.key", &c.Propagator.Key, true)
 	visit("delivery.base_url", &c.Delivery.BaseURL, false)
 	for name, g := range c.Gateways {
-		at := join("gateways", name)
-		visit(at+".url", &g.URL, false)
-		visitMap(at+".headers", g.Headers, tellsSecret, visit)
-		visitMap(at+".query", g.Query, tellsSecret, visit)
-		visitMap(at+".settings", g.Settings, func(setting string) bool {
-			return tellsSecret(setting) || slices.Contains(secretSettings[name], setting)
-		}, visit)
-		if g.Auth != nil {
-			g.Auth.texts(at+".auth", visit)
-		}
-		if g.TLS != nil {
-			visit(at+".tls.certificate", &g.TLS.Certificate, false)
-			visit(at+".tls.key", &g.TLS.Key, true)
-			visit(at+".tls.ca", &g.TLS.CA, false)
-		}
+		g.texts(join("gateways", name), secretSettings[name], visit)
 		c.Gateways[name] = g
+	}
+}
+
+// texts visits every Text of a gateway.
+func (g *Gateway) texts(at string, secretSettings []string, visit func(path string, t *Text, secret bool)) {
+	visit(at+".url", &g.URL, false)
+	visitMap(at+".headers", g.Headers, tellsSecret, visit)
+	visitMap(at+".query", g.Query, tellsSecret, visit)
+	visitMap(at+".settings", g.Settings, func(setting string) bool {
+		return tellsSecret(setting) || slices.Contains(secretSettings, setting)
+	}, visit)
+	if g.Auth != nil {
+		g.Auth.texts(at+".auth", visit)
+	}
+	if g.TLS != nil {
+		visit(at+".tls.certificate", &g.TLS.Certificate, false)
+		visit(at+".tls.key", &g.TLS.Key, true)
+		visit(at+".tls.ca", &g.TLS.CA, false)
 	}
 }
 

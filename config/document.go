@@ -145,13 +145,17 @@ func (d *document) readJSON(root, s string) (any, bool) {
 			return v, true
 		}
 	}
+	if p, own := errors.AsType[problem](err); own {
+		d.report.reject(d.at(root), "%s", p)
+		return nil, false
+	}
 	d.report.reject(d.at(root), "expected one JSON value")
 	return nil, false
 }
 
 func (d *document) jsonValue(decoder *json.Decoder, path string, depth int) (any, error) {
 	if depth > maxDepth {
-		return nil, problem("nested too deeply")
+		return nil, problem("the values are nested too deeply")
 	}
 	token, err := decoder.Token()
 	if err != nil {

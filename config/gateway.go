@@ -169,12 +169,17 @@ type ResolvedGateway struct {
 // Gateway resolves the named gateway; ok is false when it is not declared. The
 // result shares maps with c.
 func (c *Config) Gateway(name string) (g ResolvedGateway, ok bool) {
-	d := c.Delivery
 	own, ok := c.Gateways[name]
 	if !ok {
 		return ResolvedGateway{}, false
 	}
-	g = ResolvedGateway{
+	return c.Delivery.Resolve(name, own), true
+}
+
+// Resolve fills in what a gateway does not say itself. The result shares maps with
+// own.
+func (d Delivery) Resolve(name string, own Gateway) ResolvedGateway {
+	g := ResolvedGateway{
 		Name: name, Declared: own, URL: own.URL, Method: own.Method, Headers: own.Headers,
 		MaxAttempts: either(own.MaxAttempts, d.MaxAttempts),
 		Interval:    either(own.Interval, d.Interval),
@@ -194,7 +199,7 @@ func (c *Config) Gateway(name string) (g ResolvedGateway, ok bool) {
 	if own.Body != nil {
 		g.Body = *own.Body
 	}
-	return g, true
+	return g
 }
 
 func either[T any](own *T, inherited T) T {

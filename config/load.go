@@ -26,7 +26,10 @@ type Options struct {
 	// Preset lays what a gateway declares over its preset, and says which of the
 	// settings of that are secrets. ok is false when there is no such preset: then
 	// the gateway stays as it is. nil knows none.
-	Preset func(name string, gateway map[string]any) (merged map[string]any, secrets []string, ok bool)
+	Preset Preset
+	// Elsewhere reports whether a gateway may be declared elsewhere, so that routes may
+	// name it. nil means that none is.
+	Elsewhere func(name string) bool
 	// Flags is a parsed set that Flags has been called with; nil for none.
 	Flags *pflag.FlagSet
 }
@@ -80,6 +83,7 @@ func Load(o Options) (*Config, error) {
 	}
 	l.resolve(c)
 	c.check(&l.report)
+	c.checkTargets(&l.report, o.Elsewhere)
 	if err := l.report.err(); err != nil {
 		return nil, err
 	}
@@ -96,7 +100,7 @@ type loader struct {
 	whole   map[string]any    // by path, the lists and maps
 	unknown map[string]string // variables that name no key, with what to say
 	environ map[string]string
-	preset  func(name string, gateway map[string]any) (map[string]any, []string, bool)
+	preset  Preset
 
 	secretSettings map[string][]string // that presets call so, by gateway
 }

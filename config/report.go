@@ -18,6 +18,9 @@ type Mistake struct {
 	Problem string
 }
 
+// UnknownKey is the Problem of a key that there is not.
+const UnknownKey = "is not a known key"
+
 // Mistakes is the error Load and Validate return: everything that is wrong,
 // sorted by path.
 type Mistakes []Mistake
@@ -42,6 +45,7 @@ type report struct {
 	mistakes Mistakes
 	rejected map[string]bool // these paths
 	above    map[string]bool // and every path that leads to one of them
+	plain    bool            // texts are taken as they are, not from elsewhere
 }
 
 // reject records that the value at path is missing or cannot be read.

@@ -36,6 +36,15 @@ const (
 func (c *Config) Validate() error {
 	var r report
 	c.check(&r)
+	c.checkTargets(&r, nil)
+	return r.err()
+}
+
+// CheckTargets returns as [Mistakes] which routes name gateways that are declared
+// neither in c nor elsewhere.
+func (c *Config) CheckTargets(elsewhere func(name string) bool) error {
+	var r report
+	c.checkTargets(&r, elsewhere)
 	return r.err()
 }
 

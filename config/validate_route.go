@@ -24,26 +24,40 @@ func (c *Config) checkRoutes(r *report) {
 		for name := range route.Params {
 			r.require(name != "" && len(name) <= maxParamName, join(at+".params", name), "expected a name of 1 to %d bytes", maxParamName)
 		}
-		c.checkTargets(r, at, route)
+		route.checkTargets(r, at)
 	}
 }
 
-func (c *Config) checkTargets(r *report, at string, route Route) {
+// checkTargets reports which routes name gateways that are declared nowhere.
+func (c *Config) checkTargets(r *report, elsewhere func(name string) bool) {
 	declared := func(name string) bool {
 		_, ok := c.Gateways[name]
-		return ok || r.unread("gateways") || r.doubtful(join("gateways", name))
+		return ok || r.unread("gateways") || r.doubtful(join("gateways", name)) || elsewhere != nil && elsewhere(name)
 	}
-	const aGateway = "expected the name of a gateway declared under gateways"
+	const aGateway = "expected the name of a gateway declared under gateways, or made over the API"
+	for i, route := range c.Routes {
+		at := index("routes", i)
+		several := at + ".gateways"
+		if route.Gateways == nil && !r.doubtful(several) {
+			r.require(declared(route.Gateway), at+".gateway", aGateway)
+			continue
+		}
+		for j, name := range route.Gateways[:min(len(route.Gateways), maxTargets)] {
+			r.require(declared(name), index(several, j), aGateway)
+		}
+	}
+}
+
+// checkTargets checks how the gateways of a route are named.
+func (route Route) checkTargets(r *report, at string) {
 	several := at + ".gateways"
 	if route.Gateways == nil && !r.doubtful(several) {
-		r.require(declared(route.Gateway), at+".gateway", aGateway)
 		return
 	}
 	r.require(route.Gateway == "" && !r.doubtful(at+".gateway"), several, "expected either gateway or gateways, not both")
 	n := len(route.Gateways)
 	r.require(n > 0 && n <= maxTargets, several, "expected 1 to %d names of gateways", maxTargets)
 	for i, name := range route.Gateways[:min(n, maxTargets)] {
-		r.require(declared(name), index(several, i), aGateway)
 		r.require(!slices.Contains(route.Gateways[:i], name), index(several, i), "expected each gateway once")
 	}
 }

@@ -8,13 +8,14 @@ import "time"
 // They are applied in the order of the fields: what a settle says about its lane
 // counts for the begins beside it.
 type Batch struct {
-	Settles []*Settle
-	Pauses  []*Pause
-	Begins  []*Begin
-	Cancels []*Cancel
-	Resends []*Resend
-	Saves   []*Save
-	Prune   *Prune // nil for none
+	Settles  []*Settle
+	Pauses   []*Pause
+	Declares []*Declare
+	Begins   []*Begin
+	Cancels  []*Cancel
+	Resends  []*Resend
+	Saves    []*Save
+	Prune    *Prune // nil for none
 
 	// Arrived is the answer of all Saves and Resends: what came to the ends of the
 	// queues of lanes, in its order. A lane may come twice.
@@ -31,7 +32,7 @@ type Arrival struct {
 
 // Empty reports whether there is nothing to commit.
 func (b *Batch) Empty() bool {
-	return len(b.Settles)+len(b.Pauses)+len(b.Begins)+len(b.Cancels)+len(b.Resends)+len(b.Saves) == 0 && b.Prune == nil
+	return len(b.Settles)+len(b.Pauses)+len(b.Declares)+len(b.Begins)+len(b.Cancels)+len(b.Resends)+len(b.Saves) == 0 && b.Prune == nil
 }
 
 // NewEvent is an event to accept.
@@ -186,6 +187,24 @@ type Resent struct {
 type Pause struct {
 	Gateway string
 	Paused  bool
+}
+
+// Declare keeps how a gateway is declared, in place of what was kept before, or
+// forgets it. What is kept means nothing to the store, and lanes do not depend on it.
+type Declare struct {
+	Gateway     string // 1 to MaxGatewayName bytes
+	Declaration []byte // nil forgets
+
+	Err error // answer: ErrTooLarge, ErrNoSpace; nil when it is done
+}
+
+// MaxGatewayName is how many bytes the name of a gateway may have.
+const MaxGatewayName = 64
+
+// Declared is a declaration that is kept.
+type Declared struct {
+	Gateway     string
+	Declaration []byte
 }
 
 // Retention says how long records are kept after their end; 0 means for ever.

@@ -24,6 +24,14 @@ var (
 	ErrConflict = errors.New("does not fit the state of the record")
 	// ErrUnusable: the gateway is declared in a way that cannot be used.
 	ErrUnusable = errors.New("declaration of the gateway cannot be used")
+	// ErrDeclaredInFile: the configuration file declares the gateway.
+	ErrDeclaredInFile = errors.New("gateway is declared in the configuration file")
+	// ErrExists: there is a gateway of that name.
+	ErrExists = errors.New("gateway exists")
+	// ErrRouted: a route names the gateway.
+	ErrRouted = errors.New("a route names the gateway")
+	// ErrTooMany: there are as many as there may be.
+	ErrTooMany = errors.New("too many")
 	// ErrBadCursor: the cursor is not one that we gave out.
 	ErrBadCursor = errors.New("not a cursor of ours")
 )

@@ -2,10 +2,20 @@ package data
 
 import "time"
 
+// Origin is where a gateway is declared.
+type Origin string
+
+// The origins, a closed list.
+const (
+	OriginConfig Origin = "config" // in the configuration of the process
+	OriginAPI    Origin = "api"    // over the API, and kept in the store
+)
+
 // Gateway is a declared gateway as it may be shown: its limits, and what of its
 // dialect is no secret.
 type Gateway struct {
 	Name        string
+	Origin      Origin
 	Policy      Policy
 	Timeout     time.Duration // of one attempt, from dialling to the last byte of the answer
 	Concurrency int           // attempts under way at once

@@ -25,8 +25,8 @@ func withContent() *store {
 	return s
 }
 
-// scoped is an option: one key for each scope, called like it.
-func scoped(o *Options) {
+// byScope is an option: one key for each scope, called like it.
+func byScope(o *Options) {
 	for _, scope := range AllScopes() {
 		o.Keys = append(o.Keys, Key{Name: string(scope), Secret: string(scope), Scopes: []Scope{scope}})
 	}
@@ -34,7 +34,7 @@ func scoped(o *Options) {
 
 func TestContentIsOnlyForThoseWhoMaySeeIt(t *testing.T) {
 	for _, scope := range []Scope{ScopeRead, ScopeOperate, ScopeReadContent, ScopeAdmin} {
-		server := newServer(t, withContent(), scoped)
+		server := newServer(t, withContent(), byScope)
 		sees := scope == ScopeReadContent || scope == ScopeAdmin
 		event, message := "/api/v1/events/"+data.FirstID(1).String(), "/api/v1/messages/"+(data.FirstID(1)+1).String()
 		requests := []struct {

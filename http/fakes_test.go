@@ -41,7 +41,11 @@ type store struct {
 	room     int          // how many bytes of text fit into one Resend; 0 means any number
 	gateways []data.Gateway
 	onSave   func(ctx context.Context) error // called before anything is stored, when set
-	trials   []data.NewMessage               // all that Render and Test were given
+	declared map[string]string               // the newest declarations that it was given
+	faults   []Fault                         // what Declare answers, when set
+	refusal  error                           // what Declare and Undeclare answer, when set
+	reload   func(ctx context.Context) (Reloaded, []KeyFault, error)
+	trials   []data.NewMessage // all that Render and Test were given
 	render   func(m data.NewMessage) ([]Rendered, []Fault, error)
 	summary  Summary
 	history  map[string]History
@@ -53,10 +57,12 @@ func newStore() *store {
 	return &store{
 		keys:  make(map[[32]byte]*data.Save),
 		lanes: make(map[string]data.Lane),
+
+		declared: make(map[string]string),
 		gateways: []data.Gateway{
-			{Name: "broken", Policy: policy, Problem: "body template does not parse"},
-			{Name: "gateway_1", Policy: policy, Timeout: 10 * time.Second, Concurrency: 16, Method: "POST", URL: "http://127.0.0.1:5000/gateway_1", Body: "json"},
-			{Name: "gateway_99", Policy: policy, Timeout: 10 * time.Second, Concurrency: 16, Rate: 1.5, MaxQueue: 5, HoldAfter: 3, Permanent: []int{400, 410}, Method: "POST", URL: "https://api.example.com/bot***/send", Body: "form"},
+			{Name: "broken", Origin: data.OriginConfig, Policy: policy, Problem: "body template does not parse"},
+			{Name: "gateway_1", Origin: data.OriginConfig, Policy: policy, Timeout: 10 * time.Second, Concurrency: 16, Method: "POST", URL: "http://127.0.0.1:5000/gateway_1", Body: "json"},
+			{Name: "gateway_99", Origin: data.OriginConfig, Policy: policy, Timeout: 10 * time.Second, Concurrency: 16, Rate: 1.5, MaxQueue: 5, HoldAfter: 3, Permanent: []int{400, 410}, Method: "POST", URL: "https://api.example.com/bot***/send", Body: "form"},
 		},
 	}
 }
@@ -316,7 +322,55 @@ func (s *store) History(gateway string) (History, bool) {
 	return h, ok
 }
 
+func (s *store) Declare(ctx context.Context, name string, declaration []byte, anew bool) (created bool, faults []Fault, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := ctx.Deadline(); !ok {
+		return false, nil, errors.New("no deadline")
+	}
+	at := slices.IndexFunc(s.gateways, func(g data.Gateway) bool { return g.Name == name })
+	switch {
+	case s.refusal != nil:
+		return false, nil, fmt.Errorf("commit group 17 of /var/secret: %w", s.refusal)
+	case at >= 0 && s.gateways[at].Origin == data.OriginConfig:
+		return false, nil, data.ErrDeclaredInFile
+	case at >= 0 && anew:
+		return false, nil, data.ErrExists
+	case len(s.faults) > 0:
+		return false, s.faults, nil
+	}
+	s.declared[name] = string(declaration)
+	if at >= 0 {
+		return false, nil, nil
+	}
+	s.gateways = append(s.gateways, data.Gateway{Name: name, Origin: data.OriginAPI, Method: "POST", URL: "https://example.org/***", Body: "json"})
+	return true, nil, nil
+}
+
+func (s *store) Undeclare(ctx context.Context, name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := ctx.Deadline(); !ok {
+		return errors.New("no deadline")
+	}
+	at := slices.IndexFunc(s.gateways, func(g data.Gateway) bool { return g.Name == name })
+	switch {
+	case s.refusal != nil:
+		return fmt.Errorf("commit group 17 of /var/secret: %w", s.refusal)
+	case at < 0:
+		return data.ErrNotFound
+	case s.gateways[at].Origin == data.OriginConfig:
+		return data.ErrDeclaredInFile
+	}
+	s.gateways = slices.Delete(slices.Clone(s.gateways), at, at+1)
+	return nil
+}
+
+func (s *store) Reload(ctx context.Context) (Reloaded, []KeyFault, error) { return s.reload(ctx) }
+
 func (s *store) Gateway(name string) (data.Gateway, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, g := range s.gateways {
 		if g.Name == name {
 			return g, true
@@ -325,7 +379,11 @@ func (s *store) Gateway(name string) (data.Gateway, bool) {
 	return data.Gateway{}, false
 }
 
-func (s *store) Gateways() []data.Gateway { return s.gateways }
+func (s *store) Gateways() []data.Gateway {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.gateways
+}
 
 func (s *store) Render(m data.NewMessage) ([]Rendered, []Fault, error) {
 	s.mu.Lock()
@@ -352,7 +410,7 @@ func (s *store) saved() int {
 func newServer(tb testing.TB, s *store, change ...func(*Options)) *Server {
 	tb.Helper()
 	o := Options{
-		Saver: s, Canceller: s, Resender: s, Pauser: s, Reader: s, Gateways: s, Trier: s, Overview: s,
+		Saver: s, Canceller: s, Resender: s, Pauser: s, Reader: s, Gateways: s, Trier: s, Overview: s, Declarer: s, Reloader: s,
 		Hosts:  []string{"example.com", "post.example.com", "h", "evil"},
 		Logger: slog.New(slog.DiscardHandler),
 		Now:    func() time.Time { return noon },

@@ -17,6 +17,7 @@ import (
 type gatewayAnswer struct {
 	Name        string            `json:"name"`
 	Declared    bool              `json:"declared"`
+	Origin      string            `json:"origin"` // config or api; "" when it is not declared
 	Preset      string            `json:"preset"` // "" for none
 	Method      string            `json:"method"`
 	URL         string            `json:"url"`
@@ -39,7 +40,6 @@ type gatewayAnswer struct {
 	Counts      map[string]uint64 `json:"counts"`    // by state, all of them
 	Last        *attemptAnswer    `json:"last"`      // the newest attempt that ended; null when there was none
 	Oldest      *string           `json:"oldest_at"` // acceptance of the first message in line; null when there is none
-	Origin      string            `json:"origin"`    // where it is declared
 	// History is what became of its messages lately; only of one gateway, and where that
 	// is kept.
 	History *endsAnswer `json:"history,omitzero"`
@@ -57,9 +57,6 @@ const (
 	holdOutage    = "outage"    // no connection, until one can be made
 )
 
-// originConfig: in the configuration file.
-const originConfig = "config"
-
 // knownGateway is a gateway that can be shown: one that is declared, or one that
 // is not any more and has a lane.
 type knownGateway struct {
@@ -71,7 +68,7 @@ type knownGateway struct {
 // undeclared stands for a gateway of which there is only the lane.
 func undeclared(lane data.Lane) knownGateway {
 	return knownGateway{lane: lane, Gateway: data.Gateway{
-		Name: lane.Gateway, Problem: "not declared in the configuration: its messages are parked",
+		Name: lane.Gateway, Problem: "not declared: its messages are parked",
 	}}
 }
 
@@ -94,7 +91,7 @@ func (g knownGateway) hold() *holdAnswer {
 // there is any to be sent.
 func (s *Server) showAsGateway(g knownGateway) (gatewayAnswer, error) {
 	shown := gatewayAnswer{
-		Name: g.Name, Declared: g.declared, Preset: g.Preset, Method: g.Method, URL: g.URL, Body: g.Body,
+		Name: g.Name, Declared: g.declared, Origin: string(g.Origin), Preset: g.Preset, Method: g.Method, URL: g.URL, Body: g.Body,
 		Auth: g.Auth, Needs: g.Needs, Problem: g.Problem,
 		MaxAttempts: g.Policy.MaxAttempts,
 		Interval:    g.Policy.Interval.Milliseconds(),
@@ -109,7 +106,6 @@ func (s *Server) showAsGateway(g knownGateway) (gatewayAnswer, error) {
 		Unreached:   g.lane.Unreached,
 		Hold:        g.hold(),
 		Counts:      showAsCounts(g.lane.Counts),
-		Origin:      originConfig,
 	}
 	if g.lane.Last.Number > 0 {
 		shown.Last = new(showAsAttempt(g.lane.Last, false))

@@ -78,7 +78,7 @@ func TestUndeclaredGatewaysAreListed(t *testing.T) {
 			t.Fatalf("%s: %v", got.body, err)
 		}
 		for _, g := range list.Gateways {
-			if left := strings.HasPrefix(g.Problem, "not declared in the configuration"); left == g.Declared {
+			if left := strings.HasPrefix(g.Problem, "not declared"); left == g.Declared {
 				t.Errorf("%s is declared %t, with the problem %q", g.Name, g.Declared, g.Problem)
 			}
 			if want := store.lanes[g.Name].Counts[data.Waiting]; g.Counts["waiting"] != want {

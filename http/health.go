@@ -14,6 +14,12 @@ type healthAnswer struct {
 	Version string `json:"version,omitzero"`
 }
 
+// readyAnswer says that requests may be sent here.
+type readyAnswer struct {
+	Status string             `json:"status"`
+	Config *configStateAnswer `json:"config,omitzero"`
+}
+
 func (s *Server) showHealth(c *fiber.Ctx) error {
 	shown := healthAnswer{Status: "ok"}
 	if who, err := s.identify(c); who != nil && err == nil {
@@ -31,7 +37,7 @@ func (s *Server) showReady(c *fiber.Ctx) error {
 	if len(reasons) > 0 {
 		return &rejection{kind: errNotReady, reasons: reasons}
 	}
-	return answer(c, healthAnswer{Status: "ready"})
+	return answer(c, readyAnswer{Status: "ready", Config: s.config()})
 }
 
 func (s *Server) showMetrics() fiber.Handler {

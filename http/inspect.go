@@ -24,6 +24,8 @@ const (
 	codeTooMany        = "too_many"
 	codeUnknownGateway = "unknown_gateway"
 
+	codeConfiguration = "configuration"
+
 	codeSyntax       = "syntax"
 	codeDuplicateKey = "duplicate_key"
 	codeTrailingData = "trailing_data"
@@ -80,6 +82,21 @@ func (in *inspector) document() error {
 	} else {
 		err = in.object("")
 	}
+	if errors.Is(err, io.EOF) {
+		return errEmptyBody
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := in.dec.ReadToken(); !errors.Is(err, io.EOF) {
+		return errTrailingData
+	}
+	return nil
+}
+
+// whole goes past one value, whatever it is, and anything after it is an error.
+func (in *inspector) whole() error {
+	err := in.dec.SkipValue()
 	if errors.Is(err, io.EOF) {
 		return errEmptyBody
 	}

@@ -74,8 +74,11 @@ func (s *Server) fit(m data.NewMessage) ([]data.NewMessage, error) {
 }
 
 // unfit refuses a message for its faults.
-func unfit(faults []Fault) error {
-	r := &rejection{kind: errUnfit}
+func unfit(faults []Fault) error { return faulty(errUnfit, faults) }
+
+// faulty refuses a body for what is wrong in it.
+func faulty(kind error, faults []Fault) error {
+	r := &rejection{kind: kind}
 	if len(faults) > maxFindings {
 		r.total = len(faults)
 	}

@@ -85,6 +85,8 @@ type Options struct {
 	Gateways  Gateways
 	Trier     Trier
 	Overview  Overview
+	Declarer  Declarer // nil means that no gateways are declared over the API
+	Reloader  Reloader // nil means that there is nothing to read again
 
 	// Fit makes of a message what is stored for its gateway: most often itself, for
 	// which it returns nil, else with fields cut off or as several, in order. With
@@ -101,6 +103,9 @@ type Options struct {
 	// Ready returns the reasons why the process is not ready; nil means always
 	// ready.
 	Ready func() []string
+	// ConfigState says since when the configuration is in force; nil means that nobody
+	// wants to know.
+	ConfigState func() ConfigState
 	// Observe is told each answer: route pattern, status, duration. nil means
 	// that nobody wants to know.
 	Observe func(route string, status int, took time.Duration)

@@ -33,6 +33,9 @@ var (
 	errUnread       = errors.New("too much is read at once")
 	errTesting      = errors.New("a test of a gateway is under way")
 	errPanic        = errors.New("handler panicked")
+
+	errBadDeclaration = errors.New("not the declaration of a gateway")
+	errMisconfigured  = errors.New("mistakes in the configuration")
 )
 
 // problem is the body of a refusal (RFC 9457).
@@ -53,7 +56,8 @@ type problem struct {
 // finding is one thing that is wrong. Nothing in it was sent by the client.
 type finding struct {
 	Pointer   *string `json:"pointer,omitzero"`   // of a body: where, as a JSON pointer
-	Parameter string  `json:"parameter,omitzero"` // of a query: which known parameter
+	Parameter string  `json:"parameter,omitzero"` // of a query or path: which known parameter
+	Key       string  `json:"key,omitzero"`       // of the configuration
 	Code      string  `json:"code"`
 	Detail    string  `json:"detail"`
 	Offset    *int64  `json:"offset,omitzero"` // of malformed JSON: the byte where it shows
@@ -182,7 +186,32 @@ func lookUp(err error) problem {
 		return row(409, "unusable-gateway", "Gateway cannot be used",
 			"The declaration of the gateway cannot be used; GET /api/v1/gateways/{name} says why as problem.")
 
+	case errors.Is(err, errBadDeclaration):
+		return row(422, "bad-declaration", "Bad declaration",
+			"This is not how a gateway can be declared; errors lists what to change. Nothing was stored.")
+	case errors.Is(err, data.ErrDeclaredInFile):
+		return row(409, "declared-in-file", "Declared in the configuration",
+			"The configuration of the server declares this gateway, so it can only be changed there.")
+	case errors.Is(err, data.ErrExists):
+		return row(409, "gateway-exists", "Gateway exists",
+			"There is a gateway of this name; PUT /api/v1/gateways/{name} replaces it.")
+	case errors.Is(err, data.ErrRouted):
+		return row(409, "gateway-in-use", "Gateway in use",
+			"A route of the configuration names this gateway; take it out of there first.")
+	case errors.Is(err, data.ErrTooMany):
+		return row(409, "too-many-gateways", "Too many gateways",
+			"As many gateways as there may be are declared over the API, or their declarations take as much as they may; delete some first.")
+
 	// The state of the server.
+	case errors.Is(err, errMisconfigured):
+		return row(422, "bad-configuration", "Mistakes in the configuration",
+			"The configuration has mistakes, which errors lists by key; nothing changed.")
+	case errors.Is(err, ErrReloading):
+		return row(503, "reload-under-way", "Reload under way",
+			"Another reload takes its time; nothing changed. Try again later.", 5)
+	case errors.Is(err, ErrUnreadable):
+		return row(503, "configuration-unreadable", "Configuration cannot be read",
+			"The configuration was not read in time, or earlier readings of it have not ended; nothing changed. The log of the server says more.", 30)
 	case errors.Is(err, errTesting):
 		return row(429, "test-under-way", "Test under way",
 			"One gateway is tested at a time, and that is going on; nothing was sent. Try again later.", 5)

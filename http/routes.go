@@ -66,6 +66,16 @@ func (s *Server) table() []route {
 		{"GET", "/healthz", needsNothing, s.showHealth},
 		{"GET", "/readyz", needsNothing, s.showReady},
 	}
+	if s.opts.Declarer != nil {
+		all = append(all,
+			route{"POST", "/api/v1/gateways", ScopeAdmin, save(s.createGateway)},
+			route{"PUT", "/api/v1/gateways/:name", ScopeAdmin, save(s.putGateway)},
+			route{"DELETE", "/api/v1/gateways/:name", ScopeAdmin, save(s.deleteGateway)},
+		)
+	}
+	if s.opts.Reloader != nil {
+		all = append(all, route{"POST", "/api/v1/reload", ScopeOperate, s.reload})
+	}
 	if s.opts.Metrics != nil {
 		all = append(all, route{"GET", "/metrics", ScopeRead, s.showMetrics()})
 	}

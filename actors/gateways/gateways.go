@@ -89,7 +89,7 @@ func (a *Actor) Receive(ctx actor.Context) {
 	case Paused:
 		a.onPaused(ctx, m)
 	case Redefine:
-		a.onRedefine(ctx)
+		a.onRedefine(ctx, m)
 	case Drain:
 		a.onDrain(ctx)
 	case gateway.Idle:
@@ -197,20 +197,43 @@ func (a *Actor) onPaused(ctx actor.Context, m Paused) {
 
 // onRedefine has the lanes that run get their definitions anew, and takes up what
 // was parked where there is a definition now.
-func (a *Actor) onRedefine(ctx actor.Context) {
+func (a *Actor) onRedefine(ctx actor.Context, m Redefine) {
+	if m.Gateway != "" {
+		if a.redefine(ctx, m.Gateway) {
+			a.park(m.Gateway)
+		}
+		a.unpark(ctx, m.Gateway)
+		return
+	}
 	var parked []string
-	for name, r := range a.lanes.running {
-		ctx.Send(r.pid, gateway.Redefine{})
-		if _, ok := a.options.Define(name); !ok {
+	for name := range a.lanes.running {
+		if a.redefine(ctx, name) {
 			parked = append(parked, name)
 		}
 	}
 	a.park(parked...)
 	for name := range a.parked {
-		if _, ok := a.options.Define(name); ok {
-			delete(a.parked, name)
-			a.do(ctx, name, a.lanes.accepted(name), true)
-		}
+		a.unpark(ctx, name)
+	}
+}
+
+// redefine has a lane get its definition anew, if it runs, and reports whether there
+// is none.
+func (a *Actor) redefine(ctx actor.Context, name string) (gone bool) {
+	r := a.lanes.running[name]
+	if r == nil {
+		return false
+	}
+	ctx.Send(r.pid, gateway.Redefine{})
+	_, ok := a.options.Define(name)
+	return !ok
+}
+
+// unpark takes up what is parked if there is a definition for it.
+func (a *Actor) unpark(ctx actor.Context, name string) {
+	if _, ok := a.options.Define(name); ok && a.parked[name] {
+		delete(a.parked, name)
+		a.do(ctx, name, a.lanes.accepted(name), true)
 	}
 }
 

@@ -121,6 +121,7 @@ type bench struct {
 	log     bytes.Buffer
 
 	mu         sync.Mutex
+	oneByOne   bool // the manager is told which gateway changed
 	undeclared map[string]bool
 	delivered  map[string]int
 	starts     map[string]int
@@ -471,12 +472,20 @@ func (b *bench) declare(name string, declared bool) {
 	b.mu.Lock()
 	b.undeclared[name] = !declared
 	b.mu.Unlock()
+	if b.oneByOne {
+		b.tell(Redefine{Gateway: name})
+		return
+	}
 	b.tell(Redefine{})
 }
 
-func TestRedefine(t *testing.T) {
+func TestRedefine(t *testing.T)    { testRedefine(t, false) }
+func TestRedefineOne(t *testing.T) { testRedefine(t, true) }
+
+func testRedefine(t *testing.T, oneByOne bool) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
+		b.oneByOne = oneByOne
 		b.takes = time.Second
 		b.run()
 		defer b.stop()
@@ -498,9 +507,13 @@ func TestRedefine(t *testing.T) {
 }
 
 // A lane whose gateway is gone is stopped, and started when it is back.
-func TestRedefineAfterALongTime(t *testing.T) {
+func TestRedefineAfterALongTime(t *testing.T)    { testRedefineAfterALongTime(t, false) }
+func TestRedefineOneAfterALongTime(t *testing.T) { testRedefineAfterALongTime(t, true) }
+
+func testRedefineAfterALongTime(t *testing.T, oneByOne bool) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
+		b.oneByOne = oneByOne
 		b.takes = time.Second
 		b.run()
 		defer b.stop()

@@ -14,8 +14,9 @@ type Paused struct {
 }
 
 // Redefine says that definitions have changed: Options.Define is asked anew for
-// every lane that runs and for every gateway whose messages are parked.
-type Redefine struct{}
+// every lane that runs and for every gateway whose messages are parked, or for one
+// gateway alone.
+type Redefine struct{ Gateway string } // "" for all
 
 // Drain asks for no more attempts to begin, and for Options.Drained to be called
 // when all that were under way are settled. The supervisor sends it when the

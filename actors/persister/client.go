@@ -75,6 +75,12 @@ func (c *Client) Pause(ctx context.Context, gateway string, paused bool) error {
 	return c.ask(ctx, 0, func(a asker) any { return pause{Pause: o, asker: a} })
 }
 
+// Declare keeps how a gateway is declared, or forgets it where declaration is nil.
+func (c *Client) Declare(ctx context.Context, gateway string, declaration []byte) error {
+	o := &data.Declare{Gateway: gateway, Declaration: declaration}
+	return c.ask(ctx, int64(len(declaration)), func(a asker) any { return declare{Declare: o, asker: a} })
+}
+
 // Resend sends dead letters again and says what became of each, in the order of
 // the ids. Its error means that none was sent again, but for [data.ErrNoAnswer].
 func (c *Client) Resend(ctx context.Context, ids []data.ID) ([]data.Resent, error) {

@@ -5,12 +5,13 @@ import "github.com/postrider/postrider/data"
 // group is what the next commit will hold, and whom to answer. It keeps its
 // memory from one commit to the next.
 type group struct {
-	batch   data.Batch
-	saves   []save
-	cancels []cancel
-	pauses  []pause
-	resends []resend
-	records []Record
+	batch    data.Batch
+	saves    []save
+	cancels  []cancel
+	pauses   []pause
+	declares []declare
+	resends  []resend
+	records  []Record
 }
 
 func (g *group) empty() bool { return g.batch.Empty() && len(g.records) == 0 }
@@ -35,6 +36,11 @@ func (g *group) addCancel(m cancel) {
 func (g *group) addPause(m pause) {
 	g.pauses = append(g.pauses, m)
 	g.batch.Pauses = append(g.batch.Pauses, m.Pause)
+}
+
+func (g *group) addDeclare(m declare) {
+	g.declares = append(g.declares, m)
+	g.batch.Declares = append(g.batch.Declares, m.Declare)
 }
 
 func (g *group) addResend(m resend) {
@@ -62,6 +68,9 @@ func (g *group) answer(err error) {
 	for _, m := range g.pauses {
 		m.answer(err)
 	}
+	for _, m := range g.declares {
+		m.answer(firstOf(err, m.Err))
+	}
 	for _, m := range g.resends {
 		m.answer(firstOf(err, m.Err))
 	}
@@ -73,8 +82,9 @@ func (g *group) answer(err error) {
 func (g *group) clear() {
 	b := &g.batch
 	g.saves, g.cancels, g.pauses = emptied(g.saves), emptied(g.cancels), emptied(g.pauses)
-	g.resends, g.records = emptied(g.resends), emptied(g.records)
+	g.declares, g.resends, g.records = emptied(g.declares), emptied(g.resends), emptied(g.records)
 	b.Settles, b.Pauses, b.Begins = emptied(b.Settles), emptied(b.Pauses), emptied(b.Begins)
+	b.Declares = emptied(b.Declares)
 	b.Cancels, b.Resends, b.Saves = emptied(b.Cancels), emptied(b.Resends), emptied(b.Saves)
 	b.Prune, b.Arrived = nil, nil
 }

@@ -6,7 +6,7 @@
 // the disk is busy the mailbox gathers the next group, so a group is as large as
 // the load makes it and nobody waits for a timer.
 //
-// It accepts save, cancel, pause and resend, which [Client] sends, and [Record],
+// It accepts save, cancel, pause, declare and resend, which [Client] sends, and [Record],
 // and answers each when it is on disk. By itself it deletes what was kept for long
 // enough, in small steps that share commits with what others ask for.
 //
@@ -81,6 +81,8 @@ func (a *Actor) Receive(ctx actor.Context) {
 		a.join(ctx, func() { a.group.addCancel(m) })
 	case pause:
 		a.join(ctx, func() { a.group.addPause(m) })
+	case declare:
+		a.join(ctx, func() { a.group.addDeclare(m) })
 	case resend:
 		a.join(ctx, func() { a.group.addResend(m) })
 	case Record:

@@ -32,13 +32,14 @@ type disk struct {
 func (d *disk) Apply(b *data.Batch) error {
 	d.mu.Lock()
 	d.batches = append(d.batches, data.Batch{
-		Settles: slices.Clone(b.Settles),
-		Begins:  slices.Clone(b.Begins),
-		Cancels: slices.Clone(b.Cancels),
-		Saves:   slices.Clone(b.Saves),
-		Pauses:  slices.Clone(b.Pauses),
-		Resends: slices.Clone(b.Resends),
-		Prune:   b.Prune,
+		Settles:  slices.Clone(b.Settles),
+		Begins:   slices.Clone(b.Begins),
+		Cancels:  slices.Clone(b.Cancels),
+		Saves:    slices.Clone(b.Saves),
+		Pauses:   slices.Clone(b.Pauses),
+		Declares: slices.Clone(b.Declares),
+		Resends:  slices.Clone(b.Resends),
+		Prune:    b.Prune,
 	})
 	d.mu.Unlock()
 	time.Sleep(d.takes)
@@ -293,6 +294,40 @@ func TestResendIsAnswered(t *testing.T) {
 		}
 		if got := b.disk.applied()[0].Resends[0].IDs; !slices.Equal(got, []data.ID{1, 2, 3}) {
 			t.Errorf("the store was given %v", got)
+		}
+	})
+}
+
+func TestDeclareIsAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := run(t, &disk{takes: time.Second, answer: func(b *data.Batch) {
+			for _, o := range b.Declares {
+				if o.Gateway == "large" {
+					o.Err = data.ErrTooLarge
+				}
+			}
+		}})
+		defer b.stop()
+		for _, c := range []struct {
+			gateway, text string
+			want          error
+		}{{"a", "{}", nil}, {"large", "{}", data.ErrTooLarge}, {"a", "", nil}} {
+			var declaration []byte
+			if c.text != "" {
+				declaration = []byte(c.text)
+			}
+			began := time.Now()
+			if err := b.client.Declare(t.Context(), c.gateway, declaration); !errors.Is(err, c.want) || time.Since(began) != time.Second {
+				t.Errorf("Declare(%s, %q) = %v after %v; want %v after 1s", c.gateway, c.text, err, time.Since(began), c.want)
+			}
+		}
+		applied := b.disk.applied()
+		if len(applied) != 3 || string(applied[0].Declares[0].Declaration) != "{}" || applied[2].Declares[0].Declaration != nil {
+			t.Errorf("the store was given %+v", applied)
+		}
+		b.disk.err = errors.New("no such luck")
+		if err := b.client.Declare(t.Context(), "a", nil); !errors.Is(err, data.ErrStorage) {
+			t.Errorf("Declare = %v; want %v", err, data.ErrStorage)
 		}
 	})
 }

@@ -22,6 +22,13 @@ type pause struct {
 	asker
 }
 
+// declare asks for a declaration to be kept or forgotten. Client sends it; answered
+// like save.
+type declare struct {
+	*data.Declare
+	asker
+}
+
 // resend asks for dead letters to be sent again. Client sends it; answered like
 // save.
 type resend struct {
@@ -40,6 +47,9 @@ type Record struct {
 
 // IgnoreDeadLetterLogging keeps message texts out of the log.
 func (save) IgnoreDeadLetterLogging() {}
+
+// IgnoreDeadLetterLogging keeps declarations, which have secrets, out of the log.
+func (declare) IgnoreDeadLetterLogging() {}
 
 // IgnoreDeadLetterLogging keeps message texts out of the log.
 func (Record) IgnoreDeadLetterLogging() {}

@@ -19,7 +19,7 @@ func (s *Store) Apply(b *data.Batch) error {
 	if err := s.Err(); err != nil {
 		return err
 	}
-	if len(b.Saves)+len(b.Resends) > 0 {
+	if len(b.Saves)+len(b.Resends)+len(b.Declares) > 0 {
 		s.watchSpace()
 	}
 	began := time.Now()
@@ -45,6 +45,9 @@ func (w *writer) apply(b *data.Batch) error {
 	err := each(b.Settles, w.settle)
 	if err == nil {
 		err = each(b.Pauses, w.pause)
+	}
+	if err == nil {
+		err = each(b.Declares, w.declare)
 	}
 	if err == nil {
 		err = each(b.Begins, w.beginAttempts)

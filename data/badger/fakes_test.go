@@ -121,6 +121,23 @@ func (k *kept) change(change func(*badger.Txn) error) error {
 	return k.commitTxn(txn)
 }
 
+// everyDeclared returns all declarations that are kept.
+func (k *kept) everyDeclared() map[string]string {
+	k.t.Helper()
+	all, last := make(map[string]string), ""
+	err := k.Declared(func(d data.Declared) error {
+		if d.Gateway <= last {
+			k.t.Errorf("declaration of %s behind %s", d.Gateway, last)
+		}
+		last, all[d.Gateway] = d.Gateway, string(d.Declaration)
+		return nil
+	})
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	return all
+}
+
 func (k *kept) apply(b *data.Batch) {
 	k.t.Helper()
 	if err := k.Apply(b); err != nil {

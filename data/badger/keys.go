@@ -19,6 +19,7 @@ import (
 //	w lane(4) due(8) id(8)             placement: a waiting message
 //	d lane(4) state(1) time(8)         placement: the messages that ended so in one commit
 //	i key(32)                          an idempotency key
+//	g name                             how a gateway is declared, in the order of names
 //	z                                  padding, see fillMemtable
 //
 // Keyed by their last id, events and runs are found by one forward seek from
@@ -34,6 +35,7 @@ const (
 	prefixWaiting = 'w'
 	prefixDone    = 'd'
 	prefixKey     = 'i'
+	prefixDeclare = 'g'
 	prefixPadding = 'z'
 )
 
@@ -77,6 +79,10 @@ func doneKey(lane uint32, s data.State, at data.StoreTime) []byte {
 }
 
 func idempotencyKey(k [32]byte) []byte { return append(key(prefixKey, 32), k[:]...) }
+
+func declareKey(gateway string) []byte {
+	return append(key(prefixDeclare, len(gateway)), gateway...)
+}
 
 // parseMarkerKey and its like below take apart what the functions above build.
 // They are only given keys that came from an iterator with the right prefix;
@@ -122,6 +128,13 @@ func parseDoneKey(k []byte) (lane uint32, s data.State, at data.StoreTime, ok bo
 		return 0, 0, 0, false
 	}
 	return binary.BigEndian.Uint32(k[1:]), data.State(k[5]), parseTime(k[6:]), true
+}
+
+func parseDeclareKey(k []byte) (gateway string, ok bool) {
+	if len(k) < 2 || len(k) > 1+data.MaxGatewayName || k[0] != prefixDeclare {
+		return "", false
+	}
+	return string(k[1:]), true
 }
 
 func key(prefix byte, size int) []byte {

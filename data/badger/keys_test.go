@@ -78,6 +78,7 @@ func FuzzParseKey(f *testing.F) {
 	f.Add(runKey(1, 2))
 	f.Add(waitingKey(1, place{2, 3}))
 	f.Add(doneKey(1, data.Failed, 2))
+	f.Add(declareKey("gateway_1"))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, k []byte) {
 		if slot, ok := parseMarkerKey(k); ok && !bytes.Equal(markerKey(slot), k) {
@@ -91,6 +92,9 @@ func FuzzParseKey(f *testing.F) {
 		}
 		if n, p, ok := parseWaitingKey(k); ok && !bytes.Equal(waitingKey(n, p), k) {
 			t.Errorf("%x is taken for the waiting key %x", k, waitingKey(n, p))
+		}
+		if name, ok := parseDeclareKey(k); ok && !bytes.Equal(declareKey(name), k) {
+			t.Errorf("%x is taken for the declare key %x", k, declareKey(name))
 		}
 		if n, s, at, ok := parseDoneKey(k); ok && !bytes.Equal(doneKey(n, s, at), k) {
 			t.Errorf("%x is taken for the done key %x", k, doneKey(n, s, at))

@@ -16,6 +16,7 @@ const (
 	eventBytes     = 16  // an event without type and payload
 	keyBytes       = 64  // an idempotency key
 	resentBytes    = 32  // what a dead letter was sent again as, in both their records
+	declareBytes   = 16  // how a gateway is declared, without the declaration
 	markerBytes    = 176
 	maxID          = 10 // an id in a run or a group
 	maxEventsValue = 256 << 10
@@ -93,6 +94,11 @@ func resendPrice(content int) cost {
 // stay are in a new group.
 func prunePrice(n, group int) cost {
 	return cost{entries: 3*n + 2, bytes: (3*n+2)*entryBytes + 2*group + maxID}
+}
+
+// declarePrice covers a declaration.
+func declarePrice(o *data.Declare) cost {
+	return cost{entries: 1, bytes: entryBytes + declareBytes + len(o.Gateway) + len(o.Declaration)}
 }
 
 // answerPrice bounds what an answer adds to its attempt.

@@ -85,6 +85,8 @@ func records() []record {
 	add("answered", idempotencyKey([32]byte{3}), known.encode, func(k, v []byte) (any, error) { return decodeAnswered(k, v) }, known)
 	add("ids", runKey(1, 2), func(k []byte) []byte { return encodeIDs(k, ids) }, func(k, v []byte) (any, error) { return decodeIDs(k, v) }, ids)
 	add("resent", resentKey(3), func(k []byte) []byte { return encodeResent(k, 9) }, func(k, v []byte) (any, error) { return decodeResent(k, v) }, data.ID(9))
+	add("declaration", declareKey("gateway_1"), func(k []byte) []byte { return encodeDeclared(k, []byte("{\"url\":\"x\"}")) }, func(k, v []byte) (any, error) { return decodeDeclared(k, v) },
+		data.Declared{Gateway: "gateway_1", Declaration: []byte("{\"url\":\"x\"}")})
 	add("number", waitingKey(1, place{2, 3}), func(k []byte) []byte { return encodeNumber(k, 3) }, func(k, v []byte) (any, error) { return decodeNumber(k, v) }, 3)
 	return all
 }
@@ -257,6 +259,12 @@ func TestBoundsHold(t *testing.T) {
 	if got := len(answered{first: big, count: data.MaxRouted}.encode(k)); got > keyBytes {
 		t.Errorf("an idempotency key takes %d bytes; want at most %d", got, keyBytes)
 	}
+	k = declareKey(strings.Repeat("g", data.MaxGatewayName))
+	declared := &data.Declare{Gateway: string(k[1:]), Declaration: make([]byte, 500_000)}
+	if got, most := len(k)+len(encodeDeclared(k, declared.Declaration)), declarePrice(declared); got > most.bytes {
+		t.Errorf("a declaration takes %d bytes; want at most %d", got, most.bytes)
+	}
+	k = idempotencyKey([32]byte{})
 	mark := marker{commit: big, time: big, boot: make([]byte, 36), bootTime: big, next: big, wall: at, events: big, garbage: big, doubtful: big}
 	if got := len(mark.encode(markerKey(1))); got+entryBytes > markerBytes {
 		t.Errorf("a marker takes %d bytes; want at most %d", got, markerBytes-entryBytes)

@@ -209,8 +209,8 @@ func (v *verifier) markers(txn *badger.Txn) error {
 	})
 }
 
-// others reads what stands for itself: idempotency keys, and what must have a
-// message, texts and what dead letters were sent again as.
+// others reads what stands for itself: idempotency keys and declarations, and what
+// must have a message, texts and what dead letters were sent again as.
 func (v *verifier) others(txn *badger.Txn) error {
 	var last data.ID
 	keys := scan(txn, []byte{prefixKey}, nil, func(k, value []byte) error {
@@ -241,11 +241,15 @@ func (v *verifier) others(txn *badger.Txn) error {
 		}
 		return nil
 	})
+	declared := scan(txn, []byte{prefixDeclare}, nil, func(k, value []byte) error {
+		_, err := decodeDeclared(k, value)
+		return err
+	})
 	last = max(last, v.last)
 	if next := v.newest.next; last >= next && last > 0 {
 		v.complain("id %s was given and %s is next", last, next)
 	}
-	return errors.Join(keys, texts, resent)
+	return errors.Join(keys, texts, resent, declared)
 }
 
 func (v *verifier) totals() error {

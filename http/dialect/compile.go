@@ -18,6 +18,7 @@ type Dialect struct {
 	uses    int32        // how often the body has the message in it
 	fixed   int32        // bytes of the body that are constant, as far as they can be sent
 	used    uint32       // the bits of the values that templates have in them
+	guarded bool         // see [Dialect.Guarded]
 	wants   *wants       // nil for nothing
 	auth    *credentials // nil when nothing is made of each request
 
@@ -60,7 +61,7 @@ func Compile(declaration Declaration) (*Dialect, error) {
 // dialect compiles a declaration. Of what there are complaints about nothing
 // may be used.
 func (c *compiler) dialect(declaration Declaration) *Dialect {
-	d := &Dialect{about: declaration.Describe()}
+	d := &Dialect{about: declaration.Describe(), guarded: declaration.Guarded}
 	c.method(d.about.Method)
 	d.auth = c.auth(declaration.Auth)
 	d.target = c.target(declaration.URL, declaration.URLSecret)
@@ -88,6 +89,9 @@ func (c *compiler) dialect(declaration Declaration) *Dialect {
 	d.used = c.used
 	return d
 }
+
+// Guarded reports whether its requests may go to public addresses alone.
+func (d *Dialect) Guarded() bool { return d.guarded }
 
 func (d *Dialect) kind() Kind { return Kind(d.about.Body) }
 

@@ -21,6 +21,10 @@ type Declaration struct {
 	Permanent  Permanent
 	Throttle   Throttle
 	KeepAnswer bool // the beginning of what is answered may be kept and shown, secrets masked
+
+	// Guarded says that whoever declared it may not choose any address: what sends
+	// its requests, those for tokens too, connects to public ones alone.
+	Guarded bool
 }
 
 // Body is the body of a request: at most one of its fields is set, beside the

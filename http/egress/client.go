@@ -3,6 +3,7 @@ package egress
 import (
 	"context"
 	"crypto/x509"
+	"net"
 	"net/http"
 	"sync"
 	"syscall"
@@ -36,6 +37,11 @@ type Options struct {
 	// name came to. An error that is [ErrForbidden] keeps it from being made.
 	// nil allows all.
 	Control func(network, address string, c syscall.RawConn) error
+	// Allowed are the networks that guarded requests may go to beside the public
+	// ones, until [Client.Allow] is called.
+	Allowed Networks
+	// Resolver looks names up; nil means the system's.
+	Resolver *net.Resolver
 }
 
 // Client sends requests to gateways. Any number of goroutines may use it.
@@ -122,7 +128,7 @@ func (c *Client) Try(ctx context.Context, d *dialect.Dialect, in dialect.Input, 
 
 // send sends a request of a dialect, with an access token where it carries one.
 func (c *Client) send(ctx context.Context, d *dialect.Dialect, r dialect.Request, deadline time.Time) (dialect.Answer, data.Cause) {
-	t := terms{deadline: deadline, judge: d, as: d.Identity()}
+	t := terms{deadline: deadline, judge: d, as: d.Identity(), guarded: d.Guarded()}
 	s := c.source(d)
 	if s == nil {
 		return c.do(ctx, r, t)
@@ -153,6 +159,7 @@ type terms struct {
 	deadline time.Time
 	judge    judge             // nil for one that needs no bodies
 	as       *dialect.Identity // how its connection is secured beyond the usual; nil for no such thing
+	guarded  bool              // it may go only to addresses that [Networks] permits
 }
 
 // judge says of which answers it needs the whole body.
@@ -175,7 +182,7 @@ func (c *Client) do(ctx context.Context, r dialect.Request, t terms) (dialect.An
 	if err != nil {
 		return dialect.Answer{}, data.CauseRendering
 	}
-	to.as = c.identity(t.as)
+	to.as, to.guarded = c.identity(t.as), t.guarded
 	conn, err := c.connect(ctx, to, t.deadline)
 	if err != nil {
 		return dialect.Answer{}, unconnected(ctx, err)
@@ -211,7 +218,7 @@ func (c *Client) Probe(ctx context.Context, d *dialect.Dialect, timeout time.Dur
 		}
 	}
 	secure, host := d.Endpoint()
-	conn, err := c.dial(ctx, endpoint{secure: secure, host: host, as: c.identity(d.Identity())}, deadline)
+	conn, err := c.dial(ctx, endpoint{secure: secure, guarded: d.Guarded(), host: host, as: c.identity(d.Identity())}, deadline)
 	if err != nil {
 		return unconnected(ctx, err)
 	}
@@ -228,7 +235,8 @@ func (c *Client) connect(ctx context.Context, to endpoint, deadline time.Time) (
 		return nil, err
 	}
 	for conn := c.idle.take(to); conn != nil; conn = c.idle.take(to) {
-		if conn.quiet() {
+		// What is permitted may have changed since it was dialled.
+		if conn.quiet() && (!to.guarded || c.dialer.permits(conn.raw.RemoteAddr().String())) {
 			return conn, nil
 		}
 		if conn.spoke {

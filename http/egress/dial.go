@@ -6,14 +6,17 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"sync/atomic"
+	"syscall"
 )
 
 // endpoint is what a connection leads to. A connection is used again only for
 // the same one.
 type endpoint struct {
-	secure bool
-	host   string    // with the port, if the URL has one
-	as     *identity // nil for that of all who declare none
+	secure  bool
+	guarded bool      // only addresses that [Networks] permits
+	host    string    // with the port, if the URL has one
+	as      *identity // nil for that of all who declare none
 }
 
 // address returns the host, without the brackets that IPv6 has in a URL, and
@@ -33,13 +36,15 @@ func (e endpoint) address() (host, address string) {
 
 // dialer makes connections. It knows no proxy, and HTTP/1.1 only.
 type dialer struct {
-	net net.Dialer
-	tls *tls.Config
+	net     net.Dialer
+	guarded net.Dialer
+	tls     *tls.Config
+	allowed atomic.Pointer[Networks]
 }
 
 func newDialer(o Options) *dialer {
-	return &dialer{
-		net: net.Dialer{Control: o.Control},
+	d := &dialer{
+		net: net.Dialer{Control: o.Control, Resolver: o.Resolver},
 		tls: &tls.Config{
 			RootCAs:            o.RootCAs,
 			MinVersion:         tls.VersionTLS12,
@@ -47,12 +52,32 @@ func newDialer(o Options) *dialer {
 			ClientSessionCache: tls.NewLRUClientSessionCache(256),
 		},
 	}
+	d.guarded = net.Dialer{Resolver: o.Resolver, Control: func(network, address string, raw syscall.RawConn) error {
+		switch {
+		case !d.permits(address):
+			return ErrForbidden
+		case o.Control != nil:
+			return o.Control(network, address, raw)
+		}
+		return nil
+	}}
+	d.allowed.Store(&o.Allowed)
+	return d
 }
+
+// permits reports whether a guarded connection may lead to an address with its port.
+func (d *dialer) permits(address string) bool { return d.allowed.Load().permitsRemote(address) }
 
 // dial connects, and shakes hands where the endpoint is secure.
 func (d *dialer) dial(ctx context.Context, to endpoint) (*conn, error) {
 	host, address := to.address()
-	raw, err := d.net.DialContext(ctx, "tcp", address)
+	by := &d.net
+	if to.guarded {
+		// The name is resolved once, here, and each address that it came to is asked
+		// about before it is connected to: what it comes to later is of no use.
+		by = &d.guarded
+	}
+	raw, err := by.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,10 @@
 // Its connections and TLS sessions serve only gateways that are declared with the
 // same ones.
 //
+// Requests of a dialect that is guarded go to public unicast addresses alone, and to
+// [Networks] that were allowed beside them. Each address that a name came to is asked
+// about when it is dialled; their connections serve no others.
+//
 // Requests that carry an access token (RFC 6749, 4.4) wait for it within their own
 // time. One is fetched at a time for all that would get the same one, used until
 // shortly before its end, and dropped when the gateway answers 401. A token endpoint

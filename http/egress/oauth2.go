@@ -19,7 +19,10 @@ const fetchTimeout = 10 * time.Second
 const maxSources = 10_000
 
 // sourceKey is the same for all that get the same tokens in the same way.
-type sourceKey struct{ grant, identity [32]byte }
+type sourceKey struct {
+	grant, identity [32]byte
+	guarded         bool
+}
 
 // source has the access token of all that would get the same one. It fetches one at
 // a time, and each attempt that needs it waits.
@@ -43,14 +46,14 @@ func (c *Client) source(d *dialect.Dialect) *source {
 	if g == nil {
 		return nil
 	}
-	key, as := sourceKey{grant: g.Sum()}, d.Identity()
+	key, as := sourceKey{grant: g.Sum(), guarded: d.Guarded()}, d.Identity()
 	if as != nil {
 		key.identity = as.Sum()
 	}
 	return c.sources.get(key, func() *source {
 		return &source{fetch: func(ctx context.Context) (dialect.Token, time.Duration, bool) {
 			deadline, _ := ctx.Deadline()
-			a, cause := c.do(ctx, g.Request(), terms{deadline: deadline, judge: everyBody{}, as: as})
+			a, cause := c.do(ctx, g.Request(), terms{deadline: deadline, judge: everyBody{}, as: as, guarded: key.guarded})
 			if cause != data.CauseNone {
 				return dialect.Token{}, 0, false
 			}
