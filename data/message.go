@@ -250,8 +250,11 @@ type MessageQuery struct {
 	States  []State // only messages in one of these states; none means all
 	Cause   Cause   // only messages whose newest outcome has this cause; "" means all
 	Unsent  bool    // only messages that were not sent again
-	After   string  // the cursor of the page before; "" means from the start
-	Limit   int     // at most this many
+	// Only messages that were accepted at Since or later, and before Until; zero for no
+	// bound. The clock of their acceptance counts, which may have been set since.
+	Since, Until time.Time
+	After        string // the cursor of the page before; "" means from the start
+	Limit        int    // at most this many
 	// Enough is told each message of the page, in order; true ends the page behind
 	// it. nil means that only the other bounds end one.
 	Enough func(Message) bool
@@ -259,6 +262,11 @@ type MessageQuery struct {
 
 // DeadStates lists the states of dead letters.
 func DeadStates() []State { return []State{Failed, Unknown, Expired} }
+
+// Within reports whether a message was accepted in the time that the query asks for.
+func (q *MessageQuery) Within(m *Message) bool {
+	return !m.AcceptedAt.Before(q.Since) && (q.Until.IsZero() || m.AcceptedAt.Before(q.Until))
+}
 
 // MessagePage answers a [MessageQuery]. Next is the cursor of the following
 // page, "" at the end; a page may be short, even empty, while there is a Next.

@@ -10,7 +10,7 @@
 //	GET  /api/v1/events                  200 {"events","next"}; event_type, limit, after
 //	GET  /api/v1/events/{id}             200
 //	GET  /api/v1/events/tail             200 text/event-stream of events as they come; event_type, after
-//	GET  /api/v1/messages                200 {"messages","next"}; gateway, state, cause, limit, after
+//	GET  /api/v1/messages                200 {"messages","next"}; gateway, state, cause, since, until, limit, after
 //	GET  /api/v1/messages/{id}           200 with every attempt, and its answer where that is kept
 //	POST /api/v1/messages/{id}/cancel    200 the message; 409 while it is being sent or has ended
 //	POST /api/v1/messages/{id}/resend    201 {"id"} of the new message + Location; 409 for what is no dead letter
@@ -25,6 +25,8 @@
 //	GET  /login                          200 a page to log in at; next is where to go then
 //	POST /login                          303 with a cookie, for a form of key and next; 401 or 429 the page
 //	POST /logout                         303 to /login, the session is over
+//	GET  /api/v1/routes                  200 {"routes"}, in the order in which they count
+//	GET  /api/v1/config                  200 the configuration in force as YAML, secrets masked
 //	GET  /api/v1/summary                 200 rates, counts, space, and which gateways need somebody
 //	GET  /healthz                        200 while the process answers
 //	GET  /readyz                         200, or 503 with reasons; draining is one
@@ -71,6 +73,10 @@
 // last event as after: an event's id is its cursor. A next of all messages is none
 // of those of a gateway or state, nor the other way round. An empty parameter
 // counts as not given.
+//
+// since and until are times as in RFC 3339, and bound accepted_at: since is within, until
+// is not. They do not find a place, they filter: what is long before since is passed over
+// page by page.
 //
 // # Tail
 //

@@ -256,7 +256,7 @@ func (s *store) Messages(q data.MessageQuery) (data.MessagePage, error) {
 	enough := false
 	for _, m := range s.messages {
 		if m.ID <= after || q.Gateway != "" && q.Gateway != m.Gateway || len(q.States) > 0 && !slices.Contains(q.States, m.State) ||
-			q.Cause != "" && q.Cause != m.Cause() || q.Unsent && m.ResentAs != 0 {
+			q.Cause != "" && q.Cause != m.Cause() || q.Unsent && m.ResentAs != 0 || !q.Within(&m) {
 			continue
 		}
 		if enough || len(page.Messages) == q.Limit {

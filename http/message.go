@@ -198,12 +198,13 @@ func (s *Server) showMessage(c *fiber.Ctx) error {
 }
 
 func (s *Server) listMessages(c *fiber.Ctx) error {
-	given, err := parameters(c, "gateway", "state", "cause", "limit", "after")
+	given, err := parameters(c, "gateway", "state", "cause", "since", "until", "limit", "after")
 	if err != nil {
 		return err
 	}
 	q := data.MessageQuery{
 		Gateway: given.gateway("gateway"), States: given.states(), Cause: given.cause(),
+		Since: given.time("since"), Until: given.time("until"),
 		Limit: given.limit(), After: given.text("after"),
 	}
 	if err := given.err(); err != nil {

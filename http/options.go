@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -97,6 +98,12 @@ type Options struct {
 	// request, so that all events of one meet the same routes. nil means that there
 	// are none.
 	Routes func() func(data.NewEvent) ([]data.NewMessage, error)
+	// DeclaredRoutes returns the same routes as they may be shown, in their order; nil
+	// means that there are none.
+	DeclaredRoutes func() []Route
+	// Config writes the configuration in force as YAML, secrets masked; nil means that
+	// there is no such path.
+	Config func(io.Writer) error
 	// Accepting returns why nothing new is taken now, asked before a body is
 	// looked at; nil means always taken.
 	Accepting func() error
@@ -157,6 +164,9 @@ func (o Options) withDefaults() Options {
 	if o.Routes == nil {
 		none := func(data.NewEvent) ([]data.NewMessage, error) { return nil, nil }
 		o.Routes = func() func(data.NewEvent) ([]data.NewMessage, error) { return none }
+	}
+	if o.DeclaredRoutes == nil {
+		o.DeclaredRoutes = func() []Route { return nil }
 	}
 	if o.Fit == nil {
 		o.Fit = func(data.NewMessage) ([]data.NewMessage, []Fault) { return nil, nil }

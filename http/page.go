@@ -16,6 +16,34 @@ import (
 // the scopes that its routes need. What its forms do leads back to a page (303), so
 // that going back or loading anew does nothing twice.
 
+// pageTable lists the routes of the dashboard, and what a caller needs for each.
+func (s *Server) pageTable() []route {
+	list := func(handle fiber.Handler) fiber.Handler { return s.inTurn(s.lists, handle) }
+	all := []route{
+		{"GET", "/", ScopeRead, list(s.showOverviewPage)},
+		{"GET", gatewaysPage, ScopeRead, list(s.showGatewaysPage)},
+		{"GET", gatewaysPage + "/:name", ScopeRead, s.showGatewayPage},
+		{"POST", gatewaysPage + "/:name/pause", ScopeOperate, s.pausePage(true)},
+		{"POST", gatewaysPage + "/:name/resume", ScopeOperate, s.pausePage(false)},
+		{"POST", renderPage, ScopeRead, list(s.renderPage)},
+		{"POST", gatewaysPage + "/:name/test", ScopeOperate, s.testPage},
+		{"GET", messagesPage, ScopeRead, list(s.showMessagesPage)},
+		{"GET", resendPath, ScopeOperate, list(s.showResendPage)},
+		{"POST", resendPath, ScopeOperate, s.resendPage},
+		{"GET", messagesPage + "/:id", ScopeRead, s.showMessagePage},
+		{"POST", messagesPage + "/:id/cancel", ScopeOperate, s.cancelPage},
+		{"POST", messagesPage + "/:id/resend", ScopeOperate, s.resendMessagePage},
+		{"GET", eventsPage, ScopeRead, list(s.showEventsPage)},
+		{"GET", eventsPage + "/:id", ScopeRead, list(s.showEventPage)},
+		{"GET", configPage, ScopeRead, list(s.showConfigPage)},
+		{"GET", ui.AssetPath + ":name", needsNothing, s.showAsset},
+	}
+	if s.opts.Reloader != nil {
+		all = append(all, route{"POST", configPage + "/reload", ScopeOperate, s.reloadPage})
+	}
+	return all
+}
+
 // maxForm is how many bytes a form of the dashboard may have.
 const maxForm = 64 << 10
 

@@ -69,7 +69,7 @@ func (s *Server) viewGateway(name string) (ui.Gateway, error) {
 
 func (s *Server) viewOf(known knownGateway) (g ui.Gateway, h History, err error) {
 	g = ui.Gateway{
-		Gateway: known.Gateway, Declared: known.declared, Paused: known.lane.Paused, Unreached: known.lane.Unreached,
+		Gateway: known.Gateway, Declared: known.declared, Origin: string(known.Origin), Paused: known.lane.Paused, Unreached: known.lane.Unreached,
 		Counts: known.lane.Counts, Last: known.lane.Last,
 	}
 	if hold := known.hold(); hold != nil {

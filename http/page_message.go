@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -30,8 +31,10 @@ func (s *Server) showMessagesPage(c *fiber.Ctx) error {
 	}
 	view := ui.Messages{Frame: s.frame(c, ui.SectionMessages, "Messages"), Filter: filter}
 	before := given.before()
-	query := messageFilter(given, filter)
-	query.After, query.Limit = given.values["after"], pageEntries
+	query := data.MessageQuery{
+		Gateway: given.gateway("gateway"), States: given.states(), Cause: given.cause(),
+		Since: given.minute("since"), Until: given.minute("until"), After: given.text("after"), Limit: pageEntries,
+	}
 	if refused, ok := errors.AsType[*rejection](given.err()); ok {
 		for _, f := range refused.findings {
 			view.Problems = append(view.Problems, findingWords(f))
@@ -64,9 +67,19 @@ func (q *query) before() data.ID {
 	return id
 }
 
-// messageFilter reads a filter as people give it.
-func messageFilter(given *query, _ ui.Filter) data.MessageQuery {
-	return data.MessageQuery{Gateway: given.gateway("gateway"), States: given.states(), Cause: given.cause()}
+// minute reads a time as the field of a form has it: to the minute, or to the second.
+func (q *query) minute(name string) time.Time {
+	text := q.values[name]
+	if text == "" {
+		return time.Time{}
+	}
+	for _, layout := range []string{"2006-01-02T15:04", "2006-01-02T15:04:05", time.RFC3339} {
+		if at, err := time.Parse(layout, text); err == nil {
+			return at
+		}
+	}
+	q.note(name, codeInvalid, "The value must be a time in UTC such as 2026-01-31T12:00.")
+	return time.Time{}
 }
 
 // matchingMessages fills a page with what matches.

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/gofiber/fiber/v2"
@@ -127,6 +128,19 @@ func (q *query) cause() data.Cause {
 		q.note("cause", codeInvalid, wantCause())
 	}
 	return cause
+}
+
+// time returns a point in time, zero for none.
+func (q *query) time(name string) time.Time {
+	value := q.values[name]
+	if value == "" {
+		return time.Time{}
+	}
+	at, err := time.Parse(time.RFC3339, value)
+	if err != nil {
+		q.note(name, codeInvalid, "The value must be a time as in RFC 3339, such as 2026-01-31T12:00:00Z; a + in it is written %2B.")
+	}
+	return at
 }
 
 // gateway returns a name that a gateway may have; there need not be one, since

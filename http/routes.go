@@ -1,10 +1,6 @@
 package httpapi
 
-import (
-	"github.com/gofiber/fiber/v2"
-
-	"github.com/postrider/postrider/http/ui"
-)
+import "github.com/gofiber/fiber/v2"
 
 // route is a line of the table of contents. Package doc says what each one answers.
 type route struct {
@@ -17,7 +13,7 @@ type route struct {
 func (s *Server) table() []route {
 	list := func(handle fiber.Handler) fiber.Handler { return s.inTurn(s.lists, handle) }
 	save := func(handle fiber.Handler) fiber.Handler { return s.inTurn(s.saves, handle) }
-	all := []route{
+	all := append(s.pageTable(), []route{
 		{"POST", "/event", ScopeEventWrite, save(s.postEvent)},
 		{"POST", "/send_message", ScopeMessageWrite, save(s.postMessage)},
 
@@ -35,25 +31,8 @@ func (s *Server) table() []route {
 		{"POST", "/api/v1/gateways/:name/resume", ScopeOperate, s.pauseGateway(false)},
 		{"POST", renderRoute, ScopeRead, list(s.renderMessage)},
 		{"POST", testRoute, ScopeOperate, s.testGateway},
+		{"GET", "/api/v1/routes", ScopeRead, list(s.listRoutes)},
 		{"GET", "/api/v1/summary", ScopeRead, list(s.showSummary)},
-
-		{"GET", "/", ScopeRead, list(s.showOverviewPage)},
-		{"GET", gatewaysPage, ScopeRead, list(s.showGatewaysPage)},
-		{"GET", gatewaysPage + "/:name", ScopeRead, s.showGatewayPage},
-		{"POST", gatewaysPage + "/:name/pause", ScopeOperate, s.pausePage(true)},
-		{"POST", gatewaysPage + "/:name/resume", ScopeOperate, s.pausePage(false)},
-		{"POST", renderPage, ScopeRead, list(s.renderPage)},
-		{"POST", gatewaysPage + "/:name/test", ScopeOperate, s.testPage},
-		{"GET", messagesPage, ScopeRead, list(s.showMessagesPage)},
-		{"GET", resendPath, ScopeOperate, list(s.showResendPage)},
-		{"POST", resendPath, ScopeOperate, s.resendPage},
-		{"GET", messagesPage + "/:id", ScopeRead, s.showMessagePage},
-		{"POST", messagesPage + "/:id/cancel", ScopeOperate, s.cancelPage},
-		{"POST", messagesPage + "/:id/resend", ScopeOperate, s.resendMessagePage},
-		{"GET", eventsPage, ScopeRead, list(s.showEventsPage)},
-		{"GET", eventsPage + "/:id", ScopeRead, list(s.showEventPage)},
-		{"GET", configPage, ScopeRead, list(s.showConfigPage)},
-		{"GET", ui.AssetPath + ":name", needsNothing, s.showAsset},
 
 		{"GET", loginRoute, needsNothing, s.showLogin},
 		{"POST", loginRoute, needsNothing, s.login},
@@ -65,7 +44,7 @@ func (s *Server) table() []route {
 
 		{"GET", "/healthz", needsNothing, s.showHealth},
 		{"GET", "/readyz", needsNothing, s.showReady},
-	}
+	}...)
 	if s.opts.Declarer != nil {
 		all = append(all,
 			route{"POST", "/api/v1/gateways", ScopeAdmin, save(s.createGateway)},
@@ -75,6 +54,9 @@ func (s *Server) table() []route {
 	}
 	if s.opts.Reloader != nil {
 		all = append(all, route{"POST", "/api/v1/reload", ScopeOperate, s.reload})
+	}
+	if s.opts.Config != nil {
+		all = append(all, route{"GET", "/api/v1/config", ScopeOperate, list(s.showConfig)})
 	}
 	if s.opts.Metrics != nil {
 		all = append(all, route{"GET", "/metrics", ScopeRead, s.showMetrics()})

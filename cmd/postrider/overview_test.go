@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -98,5 +99,44 @@ func TestSummaryTellsOfReloads(t *testing.T) {
 	get(t, p.url+"/api/v1/summary", &s)
 	if s.Config.RefusedAt != nil || s.Config.Mistakes != 0 || len(s.Config.NeedsRestart) != 1 {
 		t.Errorf("after a reload config is %+v, want one key that needs a restart", s.Config)
+	}
+}
+
+// TestConfigInForce changes what a reload can change, and what it cannot.
+func TestConfigInForce(t *testing.T) {
+	cfg := settings(t)
+	cfg.Gateways = map[string]config.Gateway{"before": at("http://127.0.0.1:1/x")}
+	p := start(t, cfg, nil)
+	shown := func() string { return ask(t, http.MethodGet, p.url+"/api/v1/config", "").body }
+	if got := shown(); !strings.Contains(got, "before:") {
+		t.Errorf("the configuration in force is %s", got)
+	}
+	file := writeFile(t, "next.yaml", `
+http: {body_limit: 12345}
+delivery: {max_in_flight: 17, max_attempts: 9}
+gateways: {after: {url: "http://127.0.0.1:1/x", headers: {X-Key: {env: KEY}}}}
+routes: [{match: {event_type: "*"}, gateway: after, message: "{{event_payload}}"}]
+`)
+	p.reload(t, func() (*config.Config, error) {
+		return config.Load(config.Options{File: file, Environ: []string{"KEY=canary-77"}, Preset: presets()})
+	}, reloaded)
+	got := shown()
+	for text, want := range map[string]bool{"after:": true, "before:": false, "12345": false, "max_in_flight: 17": false, "max_attempts: 9": true, "canary-77": false} {
+		if strings.Contains(got, text) != want {
+			t.Errorf("the configuration in force has %q: %v, want %v:\n%s", text, !want, want, got)
+		}
+	}
+	var routes struct {
+		Routes []struct {
+			Match struct {
+				EventType string `json:"event_type"`
+			}
+			Gateways []string
+			Message  string
+		}
+	}
+	get(t, p.url+"/api/v1/routes", &routes)
+	if len(routes.Routes) != 1 || routes.Routes[0].Gateways[0] != "after" || routes.Routes[0].Match.EventType != "*" {
+		t.Errorf("routes are %+v", routes)
 	}
 }

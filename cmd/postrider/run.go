@@ -227,6 +227,9 @@ func (p *process) httpOptions() httpapi.Options {
 	if p.certificate != nil {
 		secured = p.certificate.TLS()
 	}
+	// What a reload replaces is in declared; the rest stays as it is.
+	started := *p.cfg
+	started.Gateways, started.Routes = nil, nil
 	return httpapi.Options{
 		Saver:     p.tree.Persister,
 		Canceller: p.tree.Persister,
@@ -238,6 +241,10 @@ func (p *process) httpOptions() httpapi.Options {
 		Overview:  &p.overview,
 		Fit:       p.declared.fit,
 		Routes:    p.declared.route,
+
+		DeclaredRoutes: p.declared.shownRoutes,
+		Config:         func(w io.Writer) error { return config.Print(w, p.declared.config(started)) },
+
 		Accepting: p.accepting,
 		Ready:     p.ready,
 		Observe:   p.metrics.answered,

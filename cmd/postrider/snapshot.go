@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/postrider/postrider/actors/gateway"
+	"github.com/postrider/postrider/config"
 	"github.com/postrider/postrider/data"
 	httpapi "github.com/postrider/postrider/http"
 	"github.com/postrider/postrider/http/egress"
@@ -40,6 +41,29 @@ func (f *inForce) fit(m data.NewMessage) ([]data.NewMessage, []httpapi.Fault) {
 func (f *inForce) route() func(data.NewEvent) ([]data.NewMessage, error) {
 	s := f.Load()
 	return func(e data.NewEvent) ([]data.NewMessage, error) { return s.route(e, f.misfit) }
+}
+
+// shownRoutes returns the routes as they may be shown, for httpapi.Options.
+func (f *inForce) shownRoutes() []httpapi.Route {
+	declared := f.Load().gateways.cfg.Routes
+	routes := make([]httpapi.Route, len(declared))
+	for i, r := range declared {
+		routes[i] = httpapi.Route{
+			EventType: r.Match.EventType, PayloadContains: r.Match.PayloadContains, Payload: r.Match.Payload,
+			Gateways: r.Targets(), Message: r.Message, To: r.To, Title: r.Title, Params: r.Params,
+		}
+	}
+	return routes
+}
+
+// config returns the configuration in force: the one that the process started with,
+// and of the newest reading what that can change.
+func (f *inForce) config(started config.Config) *config.Config {
+	newest := f.Load().gateways.cfg
+	most := started.Delivery.MaxInFlight
+	started.Gateways, started.Routes, started.Delivery = newest.Gateways, newest.Routes, newest.Delivery
+	started.Delivery.MaxInFlight = most
+	return &started
 }
 
 // define returns how lanes serve a gateway, for actors.Options.

@@ -293,3 +293,21 @@ func TestTextsOfEveryLength(t *testing.T) {
 	check("opened again")
 	k.verify()
 }
+
+// TestMessagesOfATime asks the list of all and a queue.
+func TestMessagesOfATime(t *testing.T) {
+	k := newKept(t)
+	var sent []data.ID
+	for range 5 {
+		sent = append(sent, k.send("gateway_1", "a"))
+		k.machine().pass(time.Minute)
+	}
+	since, until := k.message(sent[1]).AcceptedAt, k.message(sent[3]).AcceptedAt
+	for _, q := range []data.MessageQuery{{Limit: 1}, {Gateway: "gateway_1", Limit: 9}, {States: []data.State{data.Queued}, Limit: 9}} {
+		q.Since, q.Until = since, until
+		found := k.every(q)
+		if len(found) != 2 || found[0].ID != sent[1] || found[1].ID != sent[2] {
+			t.Errorf("messages of %+v are %v, want the second and third of %v", q, found, sent)
+		}
+	}
+}

@@ -149,6 +149,7 @@ func (p *pager) add(m *message, state data.State) error {
 	}
 	switch {
 	case state != 0 && m.State != state:
+	case !p.query.Within(&m.Message):
 	case p.query.Cause != data.CauseNone && m.Cause() != p.query.Cause:
 	case p.query.Unsent && m.ResentAs != 0:
 	default:

@@ -6,6 +6,7 @@ import "time"
 type Config struct {
 	Frame
 	YAML         string // with secrets masked; "" when there is nothing to show
+	Cut          bool   // whether that is only the beginning
 	Routes       []Route
 	More         int       // routes that are not shown
 	AppliedAt    time.Time // when it was put in force
