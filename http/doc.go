@@ -28,6 +28,8 @@
 //	GET  /api/v1/routes                  200 {"routes"}, in the order in which they count
 //	GET  /api/v1/config                  200 the configuration in force as YAML, secrets masked
 //	GET  /api/v1/summary                 200 rates, counts, space, and which gateways need somebody
+//	GET  /debug/pprof/                   200 the names of profiles; only from a loopback address
+//	GET  /debug/pprof/{profile}          200 the profile; seconds of profile and trace, debug=1 of the others
 //	GET  /healthz                        200 while the process answers
 //	GET  /readyz                         200, or 503 with reasons; draining is one
 //	GET  /metrics                        200 what [Options].Metrics writes
@@ -142,7 +144,8 @@
 //
 //	400  malformed JSON, malformed request, bad parameter or cursor, bad Idempotency-Key
 //	401  no key, or not one of ours
-//	403  a browser sent it from another site
+//	403  a browser sent it from another site; the key lacks the scope, or may not send to the
+//	     gateway; a profile is asked for from elsewhere
 //	404  no such path, event, message or gateway
 //	405  the path does not know the method; Allow says which it knows
 //	408  the request did not come in time

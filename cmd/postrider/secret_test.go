@@ -42,6 +42,11 @@ gateways:
 		return a
 	}
 	see(ask(t, http.MethodGet, url+"/api/v1/events", "", "Authorization", "Bearer canary-wrong"))
+	see(ask(t, http.MethodPost, url+"/login", "key=canary-wrong", "Content-Type", "application/x-www-form-urlencoded"))
+	cookie := logIn(t, url, key)
+	for _, path := range []string{"/api/v1/whoami", "/metrics", "/nothing"} {
+		see(ask(t, http.MethodGet, url+path, "", "Cookie", cookie))
+	}
 	see(ask(t, http.MethodPost, url+"/event", `{"canary": "canary"}`, authorized...))
 	see(ask(t, http.MethodGet, url+"/api/v1/events?canary=canary", "", authorized...))
 	see(ask(t, http.MethodPost, url+"/canary", "", append([]string{"Idempotency-Key", "canary"}, authorized...)...))
@@ -63,7 +68,11 @@ gateways:
 	if code := p.end(t); code != exitClean {
 		t.Errorf("exited with %d, want 0", code)
 	}
+	_, token, _ := strings.Cut(cookie, "=")
 	for where, text := range map[string]string{"answers": shown.String(), "log": p.log.String(), "output": p.out.String()} {
+		if strings.Contains(text, token) {
+			t.Errorf("the token of a session is shown in the %s", where)
+		}
 		for at := 0; ; at++ {
 			next := strings.Index(text[at:], "canary")
 			if next < 0 {
