@@ -17,7 +17,7 @@ func (s *Server) showOverviewPage(c *fiber.Ctx) error {
 		Frame: s.frame(c, ui.SectionOverview, "Overview"), Totals: lanes.counts, Gateways: lanes.gateways.Total,
 		Rates: ui.Rates(o.Rates), History: viewHistory(o.History),
 		Store:   ui.Store{Accepting: len(o.Store.Reasons) == 0, Reasons: o.Store.Reasons, Free: uint64(o.Store.Free), Size: uint64(o.Store.Size)},
-		Started: o.StartedAt, Applied: o.Config.AppliedAt, Refused: o.Config.RefusedAt,
+		Reloads: s.opts.Reloader != nil, Started: o.StartedAt, Applied: o.Config.AppliedAt, Refused: o.Config.RefusedAt,
 		Mistakes: o.Config.Mistakes, Restart: o.Config.NeedsRestart,
 	}
 	for _, a := range lanes.attention {

@@ -72,7 +72,9 @@ func two(d, large time.Duration, largeName string, small time.Duration, smallNam
 // relative says when something was or will be.
 func relative(now, at time.Time) string {
 	switch d := now.Sub(at); {
-	case d > -time.Second && d < time.Second:
+	case d >= 0 && d < time.Second:
+		return "just now"
+	case d < 0 && d > -time.Second:
 		return "now"
 	case d > 0:
 		return span(d.Truncate(time.Second)) + " ago"

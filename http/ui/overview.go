@@ -16,6 +16,7 @@ type Overview struct {
 	Backlogs  []Gateway   // those with most waiting, most first
 	Gateways  int         // that there are
 	Store     Store
+	Reloads   bool // whether the configuration can be read again from here
 	Started   time.Time
 	Applied   time.Time
 	Refused   time.Time

@@ -17,6 +17,7 @@ func calmOverview() Overview {
 
 func stuckOverview() Overview {
 	v := calmOverview()
+	v.Reloads = true
 	v.Store = Store{Reasons: []string{"no disk space"}}
 	v.Attention = []Attention{
 		{Gateway: Gateway{Gateway: data.Gateway{Name: "parked", Problem: "body template does not parse"}, Declared: true, Counts: [data.States]uint64{data.Queued: 12}}, Reason: ReasonParked},

@@ -89,7 +89,7 @@ func outcomeWords(o data.Outcome) string {
 func causeWords(c data.Cause) string {
 	switch c {
 	case data.CauseStatus:
-		return "the status of the answer is no success"
+		return "its status was no success"
 	case data.CauseThrottled:
 		return "the gateway asked to wait"
 	case data.CauseRefused:

@@ -30,7 +30,7 @@ func TestSpan(t *testing.T) {
 
 func TestRelative(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		0: "now", 500 * time.Millisecond: "now", 3 * time.Second: "3 s ago", -3500 * time.Millisecond: "in 3 s", 26 * time.Hour: "1 day 2 h ago",
+		0: "just now", 500 * time.Millisecond: "just now", -500 * time.Millisecond: "now", 3 * time.Second: "3 s ago", -3500 * time.Millisecond: "in 3 s", 26 * time.Hour: "1 day 2 h ago",
 	} {
 		if got := relative(noon, before(d)); got != want {
 			t.Errorf("relative(noon, %v before) = %q, want %q", d, got, want)

@@ -52,7 +52,11 @@
     if (!answer.ok) return;
     const now = await answer.json();
     for (const node of document.querySelectorAll("[data-rate]")) say(node, rate(now.rates[node.dataset.rate]));
-    for (const node of document.querySelectorAll("[data-count]")) say(node, number(now.counts[node.dataset.count] || 0));
+    for (const node of document.querySelectorAll("[data-count]")) {
+      const n = now.counts[node.dataset.count] || 0;
+      say(node, number(n));
+      node.parentElement.classList.toggle("none", n === 0);
+    }
     for (const node of document.querySelectorAll("[data-bytes]")) say(node, size(now.store[node.dataset.bytes + "_bytes"]));
     const figure = document.querySelector("[data-chart]");
     if (figure) draw(figure, now.history);
