@@ -36,7 +36,7 @@ func (s *Server) pageTable() []route {
 		{"GET", eventsPage, ScopeRead, list(s.showEventsPage)},
 		{"GET", eventsPage + "/:id", ScopeRead, list(s.showEventPage)},
 		{"GET", configPage, ScopeRead, list(s.showConfigPage)},
-		{"GET", ui.AssetPath + ":name", needsNothing, s.showAsset},
+		{"GET", ui.AssetPath + ":asset", needsNothing, s.showAsset},
 	}
 	if s.opts.Reloader != nil {
 		all = append(all, route{"POST", configPage + "/reload", ScopeOperate, s.reloadPage})
@@ -78,7 +78,7 @@ func answerPage(c *fiber.Ctx, page []byte, err error) error {
 
 // showAsset answers with what pages load. Its name changes with what is in it.
 func (s *Server) showAsset(c *fiber.Ctx) error {
-	asset, ok := s.pages.Asset(c.Params("name"))
+	asset, ok := s.pages.Asset(c.Params("asset"))
 	if !ok {
 		return fiber.ErrNotFound
 	}

@@ -58,7 +58,7 @@ var wanted = map[string]string{
 	"GET /events/:id":                    "read",
 	"GET /config":                        "read",
 	"POST /config/reload":                "operate",
-	"GET /assets/:name":                  "",
+	"GET /assets/:asset":                 "",
 	"GET /login":                         "",
 	"POST /login":                        "",
 	"POST /logout":                       "",
@@ -96,7 +96,9 @@ func secretOf(s Scope) string { return "secret-" + string(s) + "-0123456789" }
 func TestEveryRouteWithEveryScope(t *testing.T) {
 	st := newStore()
 	server := scoped(t, st)
-	fill := strings.NewReplacer(":id", data.ID(7).String(), ":name", "gateway_1", ":profile", "goroutine")
+	_, asset, _ := strings.Cut(do(t, server, "GET", "/login", "").body, `src="/assets/`)
+	asset, _, _ = strings.Cut(asset, `"`)
+	fill := strings.NewReplacer(":asset", asset, ":id", data.ID(7).String(), ":name", "gateway_1", ":profile", "goroutine")
 	refused := func(method, path string, headers ...string) string {
 		answer := from(t, server, "127.0.0.1:1", method, path, headers...)
 		for _, why := range []string{"unauthorized", "forbidden", "cross-origin", "wrong-host", "local-only", "no-such-path", "method-not-allowed"} {
@@ -124,6 +126,9 @@ func TestEveryRouteWithEveryScope(t *testing.T) {
 		}
 		for _, method := range methods {
 			path := fill.Replace(r.path)
+			if strings.HasSuffix(path, "/tail") {
+				path += "?x=1" // is refused behind the scope; a tail has no end
+			}
 			before := st.saved() + len(st.resends) + len(st.lanes)
 			nobody := map[bool]string{true: "", false: "unauthorized"}[need == ""]
 			for _, headers := range [][]string{
