@@ -110,11 +110,16 @@ func (g Gateway) spark(step time.Duration) spark {
 		most, failed = max(most, n), failed+n
 	}
 	steps := max(len(g.Delivered), len(g.Failed))
-	return spark{
+	drawn := spark{
 		Width: sparkWidth, Height: sparkHeight,
-		Delivered: points(g.Delivered, most, sparkWidth, sparkHeight),
-		Failed:    points(g.Failed, most, sparkWidth, sparkHeight),
 		Label: number(int64(delivered)) + " delivered, " + number(int64(failed)) + " failed in the last " +
 			span(time.Duration(steps)*step),
 	}
+	if delivered > 0 {
+		drawn.Delivered = points(g.Delivered, most, sparkWidth, sparkHeight)
+	}
+	if failed > 0 {
+		drawn.Failed = points(g.Failed, most, sparkWidth, sparkHeight)
+	}
+	return drawn
 }
