@@ -39,7 +39,7 @@ func TestKeys(t *testing.T) {
 		{method: "GET", path: "/api/v1/gateways/gateway_1", good: 200},
 		{method: "GET", path: "/metrics", good: 200},
 		{method: "GET", path: "/nothing", good: 404},
-		{method: "GET", path: "/", good: 404},
+		{method: "GET", path: "/nothing-here", good: 404},
 		{method: "GET", path: "/healthz/", good: 404},
 		{method: "GET", path: "/Healthz", good: 404},
 		{method: "GET", path: "/event", good: 405},

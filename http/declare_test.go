@@ -113,7 +113,7 @@ func TestReloadAnswers(t *testing.T) {
 	store := newStore()
 	applied, refused := noon, time.Time{}
 	tr := &transcript{tb: t, server: newServer(t, store, func(o *Options) {
-		o.Config = func() ConfigSummary { return ConfigSummary{AppliedAt: applied, RefusedAt: refused} }
+		o.ConfigState = func() ConfigSummary { return ConfigSummary{AppliedAt: applied, RefusedAt: refused} }
 	})}
 	answers := func(r Reloaded, faults []KeyFault, err error) {
 		store.reload = func(ctx context.Context) (Reloaded, []KeyFault, error) {

@@ -25,9 +25,24 @@
 //	POST /api/v1/gateways/{name}/render  200 {"requests"} that a message would be sent as, secrets masked
 //	POST /api/v1/gateways/{name}/test    200 {"results","unsent"} of sending it once; 429 while another is tested
 //	GET  /api/v1/whoami                  200 {"name","scopes","gateways","version"} of the caller
+//	GET  /                               200 the dashboard: whether anything is stuck
+//	GET  /gateways, /gateways/{name}     200 pages; after
+//	GET  /messages, /messages/{id}       200 pages; gateway, state, cause, since, until, after, before
+//	GET  /messages/resend                200 a page that asks before all that match are sent again
+//	GET  /events, /events/{id}           200 pages; event_type, before
+//	GET  /config                         200 a page
+//	POST /gateways/{name}/pause, resume  303 to a page, as are all forms of the dashboard but the next two
+//	POST /gateways/{name}/render, test   200 the page of the gateway with what came of it
+//	POST /messages/{id}/cancel, resend   303
+//	POST /messages/resend                303 of at most 1000, to a page that leads on
+//	POST /config/reload                  303, or 200 the page with what is wrong
+//	GET  /assets/{asset}                 200 what pages load, to be kept
 //	GET  /login                          200 a page to log in at; next is where to go then
 //	POST /login                          303 with a cookie, for a form of key and next; 401 or 429 the page
 //	POST /logout                         303 to /login, the session is over
+//	GET  /api/v1/routes                  200 {"routes"}, in the order in which they count
+//	GET  /api/v1/config                  200 the configuration in force as YAML, secrets masked
+//	GET  /api/v1/summary                 200 rates, counts, space, and which gateways need somebody
 //	GET  /debug/pprof/                   200 the names of profiles; only from a loopback address
 //	GET  /debug/pprof/{profile}          200 the profile; seconds of profile and trace, debug=1 of the others
 //	POST /api/v1/reload                  200 {"added","changed","removed","gateways","routes","needs_restart"}
@@ -230,6 +245,12 @@
 // the header Idempotent-Replayed, and store nothing, also when the gateway is not
 // declared any more. After a 503 that says the result is unknown this is the way
 // to find out.
+//
+// # Dashboard
+//
+// A browser is one that accepts text/html. Without a session it is sent to /login (303) and from there back; what is
+// refused it gets as a page, outside of /api/. Forms have to come from a page of ours as everything that a browser sends;
+// only a link may lead to a page from elsewhere.
 //
 // # Access
 //

@@ -20,7 +20,7 @@ func (s *Server) showLogin(c *fiber.Ctx) error {
 	if who, err := s.identify(c); who != nil && err == nil {
 		return goTo(c, next)
 	}
-	return loginPage(c, loginView{Next: next})
+	return s.loginPage(c, loginView{Next: next})
 }
 
 // login takes a key from a form and gives the browser a session for it. The key is
@@ -47,7 +47,7 @@ func (s *Server) login(c *fiber.Ctx) error {
 		if err == nil {
 			err = errUnauthorized
 		}
-		return loginPage(c, loginView{Next: next, Problem: problemOf(err)})
+		return s.loginPage(c, loginView{Next: next, Problem: problemOf(err)})
 	}
 	// A token that the browser came with is never taken on: it may be known to others.
 	s.sessions.end(s.sessionToken(&c.Request().Header))

@@ -110,18 +110,18 @@ type Options struct {
 	// DeclaredRoutes returns the same routes as they may be shown, in their order; nil
 	// means that there are none.
 	DeclaredRoutes func() []Route
-	// PrintConfig writes the configuration in force as YAML, secrets masked; nil means that
+	// Config writes the configuration in force as YAML, secrets masked; nil means that
 	// there is no such path.
-	PrintConfig func(io.Writer) error
+	Config func(io.Writer) error
 	// Accepting returns why nothing new is taken now, asked before a body is
 	// looked at; nil means always taken.
 	Accepting func() error
 	// Ready returns the reasons why the process is not ready; nil means always
 	// ready.
 	Ready func() []string
-	// Config says since when the configuration is in force; nil means that nobody
+	// ConfigState says since when the configuration is in force; nil means that nobody
 	// wants to know.
-	Config func() ConfigSummary
+	ConfigState func() ConfigSummary
 	// Observe is told each answer: route pattern, status, duration. nil means
 	// that nobody wants to know.
 	Observe func(route string, status int, took time.Duration)

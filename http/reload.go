@@ -81,10 +81,10 @@ type readyConfig struct {
 
 // config returns the state of the configuration, nil when nobody knows it.
 func (s *Server) config() *readyConfig {
-	if s.opts.Config == nil {
+	if s.opts.ConfigState == nil {
 		return nil
 	}
-	state := s.opts.Config()
+	state := s.opts.ConfigState()
 	shown := &readyConfig{AppliedAt: stamp(state.AppliedAt)}
 	if !state.RefusedAt.IsZero() {
 		shown.RefusedAt = new(stamp(state.RefusedAt))

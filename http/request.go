@@ -99,7 +99,7 @@ func (s *Server) next(c *fiber.Ctx) (err error) {
 	if err := s.checkHost(c.Context(), c.Path()); err != nil {
 		return err
 	}
-	if crossOrigin(&c.Request().Header) {
+	if crossOrigin(&c.Request().Header) && !navigates(c) {
 		return errCrossOrigin
 	}
 	own := c.Route()
@@ -121,6 +121,11 @@ func (s *Server) refuse(c *fiber.Ctx, route string, err error) {
 	p := problemOf(err)
 	if p.Status == fiber.StatusInternalServerError && !errors.Is(err, errPanic) {
 		s.opts.Logger.Error("request failed", "route", route, "err", err)
+	}
+	if route != routeUnreadable && wantsPage(c) {
+		if err := s.refusePage(c, p); err == nil {
+			return
+		}
 	}
 	p.write(c.Context())
 }

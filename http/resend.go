@@ -20,38 +20,47 @@ const (
 
 // resendMessage sends one dead letter again. It needs no body.
 func (s *Server) resendMessage(c *fiber.Ctx) error {
-	if err := s.accepting(); err != nil {
-		return err
-	}
-	id, err := data.ParseID(strings.Clone(c.Params("id")))
+	resent, err := s.resendOne(strings.Clone(c.Params("id")))
 	if err != nil {
 		return err
 	}
-	message, err := s.opts.Reader.Message(id)
-	if err != nil {
-		return fmt.Errorf("read a message: %w", err)
-	}
-	// Asked of our copy. Whether it is so is for the store to say; this lets what
-	// the message is count before what its gateway is.
-	if err := message.Resend(id); err != nil {
-		return notResent(err, message.ResentAs)
-	}
-	if _, ok := s.opts.Gateways.Gateway(message.Gateway); !ok {
-		return data.ErrUnknownGateway
-	}
-	ctx := s.patience.context()
-	resent, err := s.opts.Resender.Resend(ctx, []data.ID{id})
-	if err != nil {
-		return fmt.Errorf("send a message again: %w", err)
-	}
-	if err := resent[0].Err; err != nil {
-		return notResent(err, resent[0].New)
-	}
-	became := resent[0].New.String()
+	became := resent.String()
 	c.Status(fiber.StatusCreated)
 	c.Set(fiber.HeaderLocation, messagesPath+"/"+became)
 	answerID(c, became)
 	return nil
+}
+
+// resendOne sends one dead letter again and returns what it became.
+func (s *Server) resendOne(name string) (data.ID, error) {
+	if err := s.accepting(); err != nil {
+		return 0, err
+	}
+	id, err := data.ParseID(name)
+	if err != nil {
+		return 0, err
+	}
+	message, err := s.opts.Reader.Message(id)
+	if err != nil {
+		return 0, fmt.Errorf("read a message: %w", err)
+	}
+	// Asked of our copy. Whether it is so is for the store to say; this lets what
+	// the message is count before what its gateway is.
+	if err := message.Resend(id); err != nil {
+		return 0, notResent(err, message.ResentAs)
+	}
+	if _, ok := s.opts.Gateways.Gateway(message.Gateway); !ok {
+		return 0, data.ErrUnknownGateway
+	}
+	ctx := s.patience.context()
+	resent, err := s.opts.Resender.Resend(ctx, []data.ID{id})
+	if err != nil {
+		return 0, fmt.Errorf("send a message again: %w", err)
+	}
+	if err := resent[0].Err; err != nil {
+		return 0, notResent(err, resent[0].New)
+	}
+	return resent[0].New, nil
 }
 
 // notResent says why a message was not sent again, and what it became when that
@@ -74,23 +83,34 @@ func (s *Server) resendMessages(c *fiber.Ctx) error {
 		return err
 	}
 	if dry {
-		return s.countDead(c, q)
+		counted, err := s.countDead(q)
+		if err != nil {
+			return err
+		}
+		return answer(c, counted)
 	}
-	if err := s.accepting(); err != nil {
-		return err
-	}
-	ctx := s.patience.context()
-	done, err := s.resendPage(ctx, q)
-	// What is too long for one commit is not for two: a shorter page ends at
-	// another cursor.
-	for errors.Is(err, data.ErrTooLarge) && q.Limit > 1 && ctx.Err() == nil {
-		q.Limit /= 2
-		done, err = s.resendPage(ctx, q)
-	}
+	done, err := s.resendMatching(q)
 	if err != nil {
 		return err
 	}
 	return answer(c, done)
+}
+
+// resendMatching sends a page of dead letters again, or as much of it as fits into
+// one commit.
+func (s *Server) resendMatching(q data.MessageQuery) (resendAnswer, error) {
+	if err := s.accepting(); err != nil {
+		return resendAnswer{}, err
+	}
+	ctx := s.patience.context()
+	done, err := s.resendBatch(ctx, q)
+	// What is too long for one commit is not for two: a shorter page ends at
+	// another cursor.
+	for errors.Is(err, data.ErrTooLarge) && q.Limit > 1 && ctx.Err() == nil {
+		q.Limit /= 2
+		done, err = s.resendBatch(ctx, q)
+	}
+	return done, err
 }
 
 // resendAnswer says what became of a page.
@@ -100,8 +120,8 @@ type resendAnswer struct {
 	Next    *string `json:"next"`
 }
 
-// resendPage sends a page of dead letters again, in one commit.
-func (s *Server) resendPage(ctx context.Context, q data.MessageQuery) (resendAnswer, error) {
+// resendBatch sends a page of dead letters again, in one commit.
+func (s *Server) resendBatch(ctx context.Context, q data.MessageQuery) (resendAnswer, error) {
 	page, err := s.opts.Reader.Messages(q)
 	if err != nil {
 		return resendAnswer{}, fmt.Errorf("find dead letters: %w", err)
@@ -138,18 +158,20 @@ func (s *Server) resendPage(ctx context.Context, q data.MessageQuery) (resendAns
 	return done, nil
 }
 
+// countAnswer says how many match.
+type countAnswer struct {
+	Matching int     `json:"matching"`
+	Next     *string `json:"next"`
+}
+
 // countDead counts what matches, until there is no more or it was enough for one
 // request; then next says where to go on.
-func (s *Server) countDead(c *fiber.Ctx, q data.MessageQuery) error {
-	counted := struct {
-		Matching int     `json:"matching"`
-		Next     *string `json:"next"`
-	}{}
+func (s *Server) countDead(q data.MessageQuery) (counted countAnswer, err error) {
 	q.Limit = maxLimit
 	for began := s.opts.Now(); ; {
 		page, err := s.opts.Reader.Messages(q)
 		if err != nil {
-			return fmt.Errorf("count dead letters: %w", err)
+			return countAnswer{}, fmt.Errorf("count dead letters: %w", err)
 		}
 		counted.Matching += len(page.Messages)
 		if page.Next == "" {
@@ -161,5 +183,5 @@ func (s *Server) countDead(c *fiber.Ctx, q data.MessageQuery) error {
 		}
 		q.After = page.Next
 	}
-	return answer(c, counted)
+	return counted, nil
 }

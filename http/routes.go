@@ -13,7 +13,7 @@ type route struct {
 func (s *Server) table() []route {
 	list := func(handle fiber.Handler) fiber.Handler { return s.inTurn(s.lists, handle) }
 	save := func(handle fiber.Handler) fiber.Handler { return s.inTurn(s.saves, handle) }
-	all := []route{
+	all := append(s.pageTable(), []route{
 		{"POST", "/event", ScopeEventWrite, save(s.postEvent)},
 		{"POST", "/send_message", ScopeMessageWrite, save(s.postMessage)},
 
@@ -46,7 +46,7 @@ func (s *Server) table() []route {
 		{"GET", "/openapi.yaml", needsNothing, s.showContract},
 		{"GET", "/healthz", needsNothing, s.showHealth},
 		{"GET", "/readyz", needsNothing, s.showReady},
-	}
+	}...)
 	if s.opts.Declarer != nil {
 		all = append(all,
 			route{"POST", "/api/v1/gateways", ScopeAdmin, save(s.createGateway)},
@@ -57,7 +57,7 @@ func (s *Server) table() []route {
 	if s.opts.Reloader != nil {
 		all = append(all, route{"POST", "/api/v1/reload", ScopeOperate, s.reload})
 	}
-	if s.opts.PrintConfig != nil {
+	if s.opts.Config != nil {
 		all = append(all, route{"GET", "/api/v1/config", ScopeOperate, list(s.showConfig)})
 	}
 	if s.opts.Metrics != nil {

@@ -44,6 +44,24 @@ var wanted = map[string]string{
 	"GET /metrics":                       "read",
 	"GET /debug/pprof/":                  "admin",
 	"GET /debug/pprof/:profile":          "admin",
+	"GET /":                              "read",
+	"GET /gateways":                      "read",
+	"GET /gateways/:name":                "read",
+	"POST /gateways/:name/pause":         "operate",
+	"POST /gateways/:name/resume":        "operate",
+	"POST /gateways/:name/render":        "read",
+	"POST /gateways/:name/test":          "operate",
+	"GET /messages":                      "read",
+	"GET /messages/resend":               "operate",
+	"POST /messages/resend":              "operate",
+	"GET /messages/:id":                  "read",
+	"POST /messages/:id/cancel":          "operate",
+	"POST /messages/:id/resend":          "operate",
+	"GET /events":                        "read",
+	"GET /events/:id":                    "read",
+	"GET /config":                        "read",
+	"POST /config/reload":                "operate",
+	"GET /assets/:asset":                 "",
 	"GET /login":                         "",
 	"POST /login":                        "",
 	"POST /logout":                       "",
@@ -81,7 +99,9 @@ func secretOf(s Scope) string { return "secret-" + string(s) + "-0123456789" }
 func TestEveryRouteWithEveryScope(t *testing.T) {
 	st := newStore()
 	server := scoped(t, st)
-	fill := strings.NewReplacer(":id", data.ID(7).String(), ":name", "gateway_1", ":profile", "goroutine")
+	_, asset, _ := strings.Cut(do(t, server, "GET", "/login", "").body, `src="/assets/`)
+	asset, _, _ = strings.Cut(asset, `"`)
+	fill := strings.NewReplacer(":asset", asset, ":id", data.ID(7).String(), ":name", "gateway_1", ":profile", "goroutine")
 	refused := func(method, path string, headers ...string) string {
 		answer := from(t, server, "127.0.0.1:1", method, path, headers...)
 		for _, why := range []string{"unauthorized", "forbidden", "cross-origin", "wrong-host", "local-only", "no-such-path", "method-not-allowed"} {
@@ -109,6 +129,9 @@ func TestEveryRouteWithEveryScope(t *testing.T) {
 		}
 		for _, method := range methods {
 			path := fill.Replace(r.path)
+			if strings.HasSuffix(path, "/tail") {
+				path += "?x=1" // is refused behind the scope; a tail has no end
+			}
 			before := st.saved() + len(st.resends) + len(st.lanes)
 			nobody := map[bool]string{true: "", false: "unauthorized"}[need == ""]
 			for _, headers := range [][]string{

@@ -12,11 +12,13 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/postrider/postrider/data"
+	"github.com/postrider/postrider/http/ui"
 )
 
 // Server answers HTTP requests. Make it with [New].
 type Server struct {
 	opts     Options
+	pages    *ui.Pages
 	app      *fiber.App
 	router   fasthttp.RequestHandler
 	inFlight inFlight
@@ -49,7 +51,11 @@ func New(o Options) (*Server, error) {
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("make the HTTP server: %w", err)
 	}
-	s := &Server{opts: o.withDefaults(), lists: newListTurns(), saves: newSaveTurns(), tests: newTestTurns(), tails: newTailTurns(), backups: newBackupTurns(), names: newRequestNames()}
+	pages, err := newPages()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{opts: o.withDefaults(), pages: pages, lists: newListTurns(), saves: newSaveTurns(), tests: newTestTurns(), tails: newTailTurns(), backups: newBackupTurns(), names: newRequestNames()}
 	s.failures, s.sessions = newFailures(), newSessions()
 	s.admission.Store(newAdmission(o.Keys, o.Hosts))
 	s.patience.limit = s.opts.SaveTimeout

@@ -59,7 +59,7 @@ func (s *Server) showConfig(c *fiber.Ctx) error {
 		return err
 	}
 	var text bytes.Buffer
-	if err := s.opts.PrintConfig(&text); err != nil {
+	if err := s.opts.Config(&text); err != nil {
 		return fmt.Errorf("show the configuration: %w", err)
 	}
 	c.Response().Header.SetContentType("application/yaml")

@@ -21,7 +21,7 @@ func declared(o *Options) {
 			},
 		}
 	}
-	o.PrintConfig = func(w io.Writer) error {
+	o.Config = func(w io.Writer) error {
 		_, err := io.WriteString(w, "http:\n  port: 5000\n")
 		return err
 	}
@@ -35,7 +35,7 @@ func TestRoutesAndConfigAreShown(t *testing.T) {
 	tr.server = newServer(t, newStore())
 	tr.do("no routes", "GET", "/api/v1/routes", "")
 	tr.do("no configuration", "GET", "/api/v1/config", "")
-	tr.server = newServer(t, newStore(), func(o *Options) { o.PrintConfig = func(io.Writer) error { return errors.New("secret") } })
+	tr.server = newServer(t, newStore(), func(o *Options) { o.Config = func(io.Writer) error { return errors.New("secret") } })
 	tr.do("a configuration that cannot be shown", "GET", "/api/v1/config", "")
 	tr.compare("settings")
 }

@@ -145,6 +145,9 @@ const (
 // maxAttention is how many gateways a summary names.
 const maxAttention = 50
 
+// maxBacklogs is how many gateways the dashboard begins with.
+const maxBacklogs = 12
+
 // maxOldest is how many lanes are asked for their oldest message to find the oldest
 // of all.
 const maxOldest = 64
@@ -154,6 +157,7 @@ type laneSummary struct {
 	counts    [data.States]uint64
 	gateways  gatewaysAnswer
 	attention []attentionAnswer // the worst first
+	backlogs  []data.Lane       // those with most to send, most first
 	first     []data.Lane       // those that may have the oldest message, the oldest first
 }
 
@@ -175,6 +179,9 @@ func (s *laneSummary) add(g knownGateway) {
 		s.heed(g, hold, reason, rank)
 	}
 	if open {
+		s.backlogs = keepLeast(s.backlogs, g.lane, maxBacklogs, func(a, b data.Lane) int {
+			return cmp.Or(cmp.Compare(b.Open(), a.Open()), strings.Compare(a.Gateway, b.Gateway))
+		})
 		s.first = keepLeast(s.first, g.lane, maxOldest, func(a, b data.Lane) int { return cmp.Compare(a.First, b.First) })
 	}
 }

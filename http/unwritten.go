@@ -36,7 +36,7 @@ func (u *unwritten) hold(c *fiber.Ctx) error {
 	if len(body) <= smallAnswer {
 		return nil
 	}
-	question := c.Method() == fiber.MethodGet || c.Method() == fiber.MethodHead || c.Route().Path == renderRoute
+	question := c.Method() == fiber.MethodGet || c.Method() == fiber.MethodHead || c.Route().Path == renderRoute || c.Route().Path == renderPage
 	if !u.take(cap(body), question) {
 		return errUnread
 	}

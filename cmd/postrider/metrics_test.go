@@ -113,7 +113,7 @@ func TestLabelsAreBounded(t *testing.T) {
 	for i := range 2 * maxGatewayLabels {
 		name := fmt.Sprint("gateway_", i)
 		m.attempted(name, data.Result{Outcome: data.OutcomeDelivered, Status: 200}, data.Delivered, time.Millisecond)
-		m.unfit(name)
+		m.unfit(name, 1)
 		m.ended(name, data.Expired)
 	}
 	for what, c := range map[string]int{
