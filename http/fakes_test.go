@@ -60,6 +60,8 @@ func newStore() *store {
 		lanes: make(map[string]data.Lane),
 
 		declared: make(map[string]string),
+		backup:   func(context.Context, io.Writer) error { return nil },
+		reload:   func(context.Context) (Reloaded, []KeyFault, error) { return Reloaded{Added: 1}, nil, nil },
 		gateways: []data.Gateway{
 			{Name: "broken", Origin: data.OriginConfig, Policy: policy, Problem: "body template does not parse"},
 			{Name: "gateway_1", Origin: data.OriginConfig, Policy: policy, Timeout: 10 * time.Second, Concurrency: 16, Method: "POST", URL: "http://127.0.0.1:5000/gateway_1", Body: "json"},
