@@ -87,7 +87,8 @@ func rootCommand() *cobra.Command {
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(serveCommand(), propagateCommand(), configCommand(),
-		sendCommand(), messagesCommand(), gatewaysCommand(), presetsCommand(), versionCommand())
+		sendCommand(), statusCommand(), eventsCommand(), messagesCommand(), gatewaysCommand(), presetsCommand(),
+		reloadCommand(), whoamiCommand(), versionCommand())
 	return root
 }
 
