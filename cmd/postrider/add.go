@@ -43,7 +43,7 @@ what would stand below its name in the configuration, in YAML or JSON. Values su
 				what.method, what.path = http.MethodPost, gatewaysPath
 				tree["name"] = args[0]
 			}
-			if what.body, err = json.Marshal(tree); err != nil {
+			if what.body, err = json.Marshal(tree, json.Deterministic(true)); err != nil {
 				return usageError{errors.New("the declaration has something that JSON has not")}
 			}
 			var now shownGateway

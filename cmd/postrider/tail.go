@@ -103,17 +103,20 @@ func (t *tailer) follow(ctx context.Context, out io.Writer) error {
 	defer func() { _ = body.Close() }()
 	lines := bufio.NewScanner(body)
 	lines.Buffer(nil, maxTailLine)
-	for id := ""; lines.Scan(); {
+	for id, event := "", ""; lines.Scan(); {
 		silence.Reset(t.silence)
 		name, value, _ := strings.Cut(lines.Text(), ": ")
-		switch name {
-		case "id":
+		switch {
+		case name == "id":
 			id = value
-		case "data":
-			if err := t.print(out, []byte(value)); err != nil {
+		case name == "data":
+			event = value
+		case name == "" && value == "" && event != "":
+			// What was cut off has no empty line behind it.
+			if err := t.print(out, []byte(event)); err != nil {
 				return err
 			}
-			t.after = id
+			t.after, event = id, ""
 		}
 	}
 	if errors.Is(lines.Err(), bufio.ErrTooLong) {
