@@ -84,8 +84,8 @@ func rootCommand() *cobra.Command {
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(serveCommand(), propagateCommand(), configCommand(), keyCommand(),
-		sendCommand(), messagesCommand(), gatewaysCommand(), presetsCommand(), healthCommand(),
-		backupCommand(), restoreCommand(), versionCommand())
+		sendCommand(), statusCommand(), eventsCommand(), messagesCommand(), gatewaysCommand(), presetsCommand(),
+		reloadCommand(), whoamiCommand(), healthCommand(), backupCommand(), restoreCommand(), versionCommand())
 	return root
 }
 

@@ -1,14 +1,16 @@
 package main
 
 import (
-	"bufio"
-	"context"
-	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
 	"strings"
+	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/spf13/cobra"
 
 	"github.com/postrider/postrider/data"
@@ -17,257 +19,223 @@ import (
 func messagesCommand() *cobra.Command {
 	group := &cobra.Command{
 		Use:   "messages",
-		Short: "Act on the messages of a running server",
+		Short: "See and act on the messages of a running server",
 		Args:  noArguments,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	group.AddCommand(resendCommand())
+	group.AddCommand(listMessagesCommand(), showMessageCommand(), cancelCommand(), resendCommand())
 	return group
 }
 
-func resendCommand() *cobra.Command {
-	var r resend
+const messagesPath = "/api/v1/messages"
+
+// shownMessage is a message as the API shows it.
+type shownMessage struct {
+	ID         string            `json:"id"`
+	Gateway    string            `json:"gateway"`
+	Text       *string           `json:"message"` // nil when the key may not see it
+	To         string            `json:"to"`
+	Title      string            `json:"title"`
+	Params     map[string]string `json:"params"`
+	State      string            `json:"state"`
+	AcceptedAt string            `json:"accepted_at"`
+	ExpiresAt  string            `json:"expires_at"`
+	DueAt      string            `json:"due_at"`
+	Event      string            `json:"event"`
+	ResendOf   string            `json:"resend_of"`
+	ResentAs   string            `json:"resent_as"`
+	Attempts   []shownAttempt    `json:"attempts"`
+}
+
+type shownAttempt struct {
+	Number   int    `json:"number"`
+	BeganAt  string `json:"began_at"`
+	Duration int64  `json:"duration_ms"`
+	Outcome  string `json:"outcome"`
+	Status   int    `json:"status"`
+	Cause    string `json:"cause"`
+	Hint     int64  `json:"hint_ms"`
+	Answer   string `json:"answer"`
+}
+
+// why says in a word or two what an attempt came to.
+func (a shownAttempt) why() string {
+	parts := []string{a.Outcome}
+	if a.Status != 0 {
+		parts = append(parts, strconv.Itoa(a.Status))
+	}
+	if a.Cause != "" && a.Cause != string(data.CauseStatus) {
+		parts = append(parts, a.Cause)
+	}
+	return strings.Join(parts, " ")
+}
+
+func listMessagesCommand() *cobra.Command {
+	var p paged
+	var gateway, state, cause, since, until string
 	c := &cobra.Command{
-		Use:   "resend [ID]",
-		Short: "Send dead letters again, each as a new message",
-		Long: `Send dead letters again, each as a new message that names the old one: the one
-with this ID, or all that match and were not sent again yet. What becomes a dead
-letter meanwhile is left for the next time. Broken off, the command can be
-repeated: it goes on where it was.`,
-		Example: `  postrider messages resend --gateway gateway_1 --dry-run
-  postrider messages resend --gateway gateway_1 --state failed --cause refused
-  postrider messages resend 0000100000002`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 1 {
-				return usageError{errors.New("messages resend takes one id, or none and filters")}
-			}
-			return nil
-		},
-		RunE: func(c *cobra.Command, args []string) error {
-			r.command = c
-			for _, name := range []string{"gateway", "state", "cause"} {
-				// Left out it would mean all, which an unset variable of a shell does not.
-				if f := c.Flags().Lookup(name); f.Changed && f.Value.String() == "" {
-					return usageError{fmt.Errorf("--%s is given and empty; leave it out to mean all", name)}
+		Use:   "list",
+		Short: "List messages",
+		Long: `List messages, in the order of their acceptance, or with a gateway or a state in the
+order of each state's queue.`,
+		Example: `  postrider messages list --state dead --since 24h
+  postrider messages list --gateway sms --state waiting`,
+		Args: noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			query := make(url.Values)
+			for name, value := range map[string]string{"gateway": gateway, "state": state, "cause": cause} {
+				if value != "" {
+					query.Set(name, value)
 				}
 			}
-			if len(args) == 0 {
-				return r.many()
+			for name, given := range map[string]string{"since": since, "until": until} {
+				if err := setTime(query, name, given); err != nil {
+					return err
+				}
 			}
-			if r.filter != (filter{}) || r.dry {
-				return usageError{errors.New("messages resend takes an id or filters, not both")}
-			}
-			return r.one(args[0])
+			return p.list(c, errand{path: messagesPath, query: query}, "messages",
+				[]string{"ID", "GATEWAY", "STATE", "ACCEPTED", "ATTEMPTS", "LAST", "MESSAGE"}, addMessage)
 		},
 	}
-	c.Flags().StringVarP(&r.filter.Gateway, "gateway", "g", "", "only those for this gateway")
-	c.Flags().StringVar(&r.filter.State, "state", "", "only those in this state: failed, unknown or expired")
-	c.Flags().StringVar(&r.filter.Cause, "cause", "", "only those whose last attempt had this cause, such as refused or timeout")
-	c.Flags().BoolVar(&r.dry, "dry-run", false, "only count them")
-	c.Flags().BoolVar(&r.yes, "yes", false, "do not ask before many are sent again; asked is only on a terminal")
-	c.Flags().BoolVar(&r.json, "json", false, "print the result as JSON")
-	r.server.flags(c)
+	c.Flags().StringVarP(&gateway, "gateway", "g", "", "only those for this gateway")
+	c.Flags().StringVar(&state, "state", "", "only those in this state, such as waiting or failed; dead for all that can be sent again")
+	c.Flags().StringVar(&cause, "cause", "", "only those whose last attempt had this cause, such as refused or timeout")
+	c.Flags().StringVar(&since, "since", "", "only those accepted since then: a time such as 2026-01-31T12:00:00Z, or how long ago, such as 2h")
+	c.Flags().StringVar(&until, "until", "", "only those accepted before then")
+	p.flags(c)
 	return c
 }
 
-// filter says which dead letters are meant.
-type filter struct {
-	Gateway string `json:"gateway,omitzero"`
-	State   string `json:"state,omitzero"`
-	Cause   string `json:"cause,omitzero"`
-}
-
-// resend is one run of the command.
-type resend struct {
-	command   *cobra.Command
-	server    remote
-	filter    filter
-	dry       bool
-	yes, json bool
-}
-
-// sums is what a run came to.
-type sums struct {
-	Matching int  `json:"matching"`
-	Resent   *int `json:"resent,omitzero"` // nil for a count only
-	Skipped  *int `json:"skipped,omitzero"`
-}
-
-// goOn says what to do after an answer that did not come.
-const goOn = "repeat the command: what was sent again is not sent a second time"
-
-func (r *resend) one(text string) error {
-	id, err := data.ParseID(text)
-	if err != nil {
-		return usageError{errors.New("what is given is not the id of a message")}
-	}
-	p, err := r.server.poster("/api/v1/messages/" + id.String() + "/resend")
-	if err != nil {
-		return err
-	}
-	answer, err := p.call(r.command.Context(), nil, goOn)
-	switch {
-	case err != nil:
-		return err
-	case !r.json:
-		return printID(r.command, answer)
-	}
-	var given struct {
-		ID string `json:"id"`
-	}
-	if err := json.Unmarshal(answer, &given); err != nil || given.ID == "" {
-		return errNotOurs
-	}
-	return r.print(given)
-}
-
-func (r *resend) many() error {
-	p, err := r.server.poster("/api/v1/messages/resend")
-	if err != nil {
-		return err
-	}
-	var total sums
-	if total.Matching, err = r.count(p); err != nil {
-		return err
-	}
-	if !r.json {
-		if _, err := fmt.Fprintf(r.command.OutOrStdout(), "%d messages match\n", total.Matching); err != nil {
-			return err
-		}
-	}
-	if r.dry {
-		if r.json {
-			return r.print(total)
-		}
+// setTime puts a time that a person gave into a query.
+func setTime(query url.Values, name, given string) error {
+	if given == "" {
 		return nil
 	}
-	if err := r.confirm(total.Matching); err != nil {
-		return err
-	}
-	resent, skipped, err := r.drive(p, total.Matching)
-	if err != nil {
-		return fmt.Errorf("%d are sent again so far: %w", resent, err)
-	}
-	if r.json {
-		total.Resent, total.Skipped = &resent, &skipped
-		return r.print(total)
-	}
-	why := ""
-	if skipped > 0 {
-		why = ": their gateway is not declared any more, or somebody else sent them again"
-	}
-	_, err = fmt.Fprintf(r.command.OutOrStdout(), "%d are sent again, %d skipped%s\n", resent, skipped, why)
-	return err
-}
-
-// resendPage is one request for many.
-type resendPage struct {
-	filter `json:",inline"`
-	After  string `json:"after,omitzero"`
-	Limit  int    `json:"limit"`
-	Dry    bool   `json:"dry_run,omitzero"`
-}
-
-// resendAnswer is the answer to one page.
-type resendAnswer struct {
-	Matching *int    `json:"matching"` // of a dry run
-	Resent   *int    `json:"resent"`
-	Skipped  *int    `json:"skipped"`
-	Next     *string `json:"next"` // where the following page begins; nil at the end
-}
-
-// count counts what matches now.
-func (r *resend) count(p *poster) (n int, err error) {
-	page := resendPage{filter: r.filter, Limit: data.MaxResend, Dry: true}
-	for more := true; more; {
-		a, err := r.ask(p, page)
-		if err != nil {
-			return 0, err
-		}
-		if a.Matching == nil {
-			return 0, errNotOurs
-		}
-		n += *a.Matching
-		more = page.turn(a)
-	}
-	return n, nil
-}
-
-// drive sends again, page by page, as many as were counted: what is sent again
-// and fails at once comes back at the end of the list, and would be met there.
-func (r *resend) drive(p *poster, matching int) (resent, skipped int, err error) {
-	progress := io.Discard
-	if terminal(r.command.ErrOrStderr()) && matching > 0 {
-		progress = r.command.ErrOrStderr()
-		defer func() { _, _ = fmt.Fprintln(progress) }()
-	}
-	page := resendPage{filter: r.filter}
-	for more := true; more && resent+skipped < matching; {
-		page.Limit = min(matching-resent-skipped, data.MaxResend)
-		a, err := r.ask(p, page)
-		if err != nil {
-			return resent, skipped, err
-		}
-		if a.Resent == nil || a.Skipped == nil {
-			return resent, skipped, errNotOurs
-		}
-		resent, skipped = resent+*a.Resent, skipped+*a.Skipped
-		_, _ = fmt.Fprintf(progress, "\r%d of %d", resent+skipped, matching)
-		more = page.turn(a)
-	}
-	return resent, skipped, nil
-}
-
-// turn makes of a page the one that follows it, false when there is none.
-func (p *resendPage) turn(a resendAnswer) bool {
-	if a.Next == nil {
-		return false
-	}
-	p.After = *a.Next
-	return true
-}
-
-func (r *resend) ask(p *poster, page resendPage) (a resendAnswer, err error) {
-	body, err := json.Marshal(page)
-	if err != nil {
-		return a, usageError{errors.New("a filter is not UTF-8")}
-	}
-	answer, err := p.call(r.command.Context(), body, goOn)
-	if err != nil {
-		return a, err
-	}
-	if err := json.Unmarshal(answer, &a); err != nil {
-		return a, errNotOurs
-	}
-	return a, nil
-}
-
-// confirm asks a person, if there is one, before more than one page.
-func (r *resend) confirm(matching int) error {
-	in, errs := r.command.InOrStdin(), r.command.ErrOrStderr()
-	if matching <= data.MaxResend || r.yes || !terminal(in) || !terminal(errs) {
+	if ago, err := time.ParseDuration(given); err == nil && ago >= 0 {
+		query.Set(name, time.Now().Add(-ago).UTC().Format(time.RFC3339))
 		return nil
 	}
-	return agreed(r.command.Context(), in, errs, fmt.Sprintf("send %d messages again?", matching))
-}
-
-// agreed asks a question, which ctx ends.
-func agreed(ctx context.Context, in io.Reader, errs io.Writer, question string) error {
-	if _, err := fmt.Fprint(errs, question, " [y/N] "); err != nil {
-		return err
+	if _, err := time.Parse(time.RFC3339, given); err != nil {
+		return usageError{fmt.Errorf("--%s needs a time such as 2026-01-31T12:00:00Z, or how long ago, such as 2h", name)}
 	}
-	said, err := aside(ctx, func() (string, error) { return bufio.NewReader(in).ReadString('\n') })
-	if said = strings.ToLower(strings.TrimSpace(said)); err != nil || said != "y" && said != "yes" {
-		return errors.New("nothing is sent again")
-	}
+	query.Set(name, given)
 	return nil
 }
 
-func (r *resend) print(v any) error {
-	b, err := json.Marshal(v)
-	if err != nil {
+func addMessage(t *table, entry []byte) error {
+	var m shownMessage
+	if err := readAnswer(entry, &m); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(r.command.OutOrStdout(), string(b))
-	return err
+	last := ""
+	if n := len(m.Attempts); n > 0 {
+		last = m.Attempts[n-1].why()
+	}
+	t.row(m.ID, m.Gateway, m.State, moment(m.AcceptedAt), strconv.Itoa(len(m.Attempts)), last, clip(shownText(m.Text)))
+	return nil
+}
+
+// shownText is a text, or says that the key may not see it.
+func shownText(text *string) string {
+	if text == nil {
+		return "(hidden)"
+	}
+	return *text
+}
+
+func showMessageCommand() *cobra.Command {
+	var v view
+	c := &cobra.Command{
+		Use:   "show ID",
+		Short: "Show a message with all of its attempts",
+		Args:  oneID("messages show", "message"),
+		RunE: func(c *cobra.Command, args []string) error {
+			var m shownMessage
+			return v.show(c, errand{path: messagesPath + "/" + args[0]}, &m, func(out io.Writer) error { return m.print(out) })
+		},
+	}
+	v.flags(c)
+	return c
+}
+
+// oneID takes the id of one event or message, as it is in a path.
+func oneID(command, what string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return usageError{fmt.Errorf("%s takes the id of one %s", command, what)}
+		}
+		id, err := data.ParseID(args[0])
+		if err != nil {
+			return usageError{fmt.Errorf("what is given is not the id of a %s", what)}
+		}
+		args[0] = id.String()
+		return nil
+	}
+}
+
+func (m shownMessage) print(out io.Writer) error {
+	if m.ID == "" {
+		return errNotOurs
+	}
+	about := newTable(out, "id", m.ID)
+	about.row("gateway", m.Gateway)
+	about.row("state", m.State)
+	about.row("accepted", moment(m.AcceptedAt))
+	for _, line := range []struct{ name, value string }{
+		{"due", moment(m.DueAt)},
+		{"expires", moment(m.ExpiresAt)},
+		{"of event", m.Event},
+		{"resend of", m.ResendOf},
+		{"sent again as", m.ResentAs},
+		{"to", m.To},
+		{"title", m.Title},
+	} {
+		if line.value != "" {
+			about.row(line.name, line.value)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.Params)) {
+		about.row("param "+name, m.Params[name])
+	}
+	about.row("message", shownText(m.Text))
+	if err := about.end(); err != nil || len(m.Attempts) == 0 {
+		return err
+	}
+	if _, err := fmt.Fprintln(out); err != nil {
+		return err
+	}
+	attempts := newTable(out, "ATTEMPT", "BEGAN", "TOOK", "CAME TO", "ASKED TO WAIT", "ANSWER")
+	for _, a := range m.Attempts {
+		took, hint := "", ""
+		if a.Outcome != "running" {
+			took = (time.Duration(a.Duration) * time.Millisecond).String()
+		}
+		if a.Hint > 0 {
+			hint = (time.Duration(a.Hint) * time.Millisecond).String()
+		}
+		attempts.row(strconv.Itoa(a.Number), moment(a.BeganAt), took, a.why(), hint, a.Answer)
+	}
+	return attempts.end()
+}
+
+func cancelCommand() *cobra.Command {
+	var v view
+	c := &cobra.Command{
+		Use:   "cancel ID",
+		Short: "Take a message back that is not being sent and has not ended",
+		Args:  oneID("messages cancel", "message"),
+		RunE: func(c *cobra.Command, args []string) error {
+			var m shownMessage
+			what := errand{method: http.MethodPost, path: messagesPath + "/" + args[0] + "/cancel", goOn: "see messages show, or repeat the command"}
+			return v.show(c, what, &m, func(out io.Writer) error {
+				if m.State != data.Cancelled.String() {
+					return errNotOurs
+				}
+				_, err := fmt.Fprintln(out, args[0], "is cancelled")
+				return err
+			})
+		},
+	}
+	v.flags(c)
+	return c
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -20,14 +21,12 @@ import (
 	"github.com/postrider/postrider/http/egress"
 )
 
-// poster posts JSON to a Postrider, ours or another: the propagator's events and
-// the messages of the send command. It goes by the client that carries messages,
-// which bounds whatever the other side does.
+// poster posts the propagator's events to a Postrider, ours or another. It goes by
+// the client that carries messages, which bounds whatever the other side does.
 type poster struct {
 	client  *egress.Client
 	url     string
 	headers []dialect.HeaderField
-	limit   time.Duration // of each call for a command; 0 means callTimeout
 }
 
 // newPoster posts to address. A user and password in it become a header, unless
@@ -110,8 +109,10 @@ func meaning(answer []byte) string {
 		Detail string   `json:"detail"`
 		As     string   `json:"resent_as"`
 		Errors []struct {
-			Pointer string `json:"pointer"`
-			Detail  string `json:"detail"`
+			Pointer   string `json:"pointer"`
+			Parameter string `json:"parameter"`
+			Key       string `json:"key"`
+			Detail    string `json:"detail"`
 		} `json:"errors"`
 	}
 	err := json.Unmarshal(answer, &a, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
@@ -129,7 +130,7 @@ func meaning(answer []byte) string {
 	}
 	parts := []string{a.Title}
 	for _, e := range a.Errors {
-		parts = append(parts, strings.TrimPrefix(e.Pointer+": "+strings.TrimSuffix(e.Detail, "."), ": "))
+		parts = append(parts, strings.TrimPrefix(cmp.Or(e.Pointer, e.Parameter, e.Key)+": "+strings.TrimSuffix(e.Detail, "."), ": "))
 	}
 	if len(a.Errors) == 0 && a.Detail != "" {
 		parts = append(parts, a.Detail)

@@ -61,7 +61,7 @@ func (p *progress) say(format string, args ...any) error {
 }
 
 // count writes a number with its thousands apart.
-func count[N int64 | uint64](n N) string {
+func count[N int | int64 | uint64](n N) string {
 	digits := fmt.Sprint(n)
 	for i := len(digits) - 3; i > 0; i -= 3 {
 		digits = digits[:i] + "," + digits[i:]

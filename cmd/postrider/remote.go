@@ -4,9 +4,14 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -14,42 +19,30 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/postrider/postrider/config"
-	"github.com/postrider/postrider/http/dialect"
 )
 
-// callTimeout bounds each request of a command to a server.
-const callTimeout = 30 * time.Second
+const (
+	// callTimeout bounds each request of a command to a server.
+	callTimeout = 30 * time.Second
+	// maxAnswer bounds an answer that a command takes as a whole. A page has a
+	// megabyte and what its last entry is longer.
+	maxAnswer = 16 << 20
+)
 
 // remote is the running server that a command talks to.
 type remote struct {
 	address string
 	keyFile string
+	caFile  string
+	base    string       // address without a slash at its end, once there is a client
+	client  *http.Client // made with the first request
 }
 
 func (r *remote) flags(c *cobra.Command) {
 	standard := config.Default().HTTP
 	c.Flags().StringVar(&r.address, "server", ownAddress(standard, standard.Port), "address of the server")
 	c.Flags().StringVar(&r.keyFile, "key-file", "", "file that holds the API key; without it POSTRIDER_KEY is used")
-}
-
-// poster posts to a path of the server.
-func (r *remote) poster(path string) (*poster, error) {
-	address, key, err := r.reach(path)
-	if err != nil {
-		return nil, err
-	}
-	return newPoster(address, key), nil
-}
-
-// reach returns where a path of the server is, and the key to present.
-func (r *remote) reach(path string) (address, key string, err error) {
-	if address, err = serverAddress(r.address); err != nil {
-		return "", "", err
-	}
-	if key, err = readKey(r.keyFile); err != nil {
-		return "", "", err
-	}
-	return address + path, key, nil
+	c.Flags().StringVar(&r.caFile, "ca-file", "", "file with the certificates (PEM) that the server's is to be signed by, instead of those of the system")
 }
 
 // serverAddress is an address of a server that paths can be put behind.
@@ -58,6 +51,127 @@ func serverAddress(address string) (string, error) {
 		return "", usageError{errors.New("the address of the server must begin with http:// or https://")}
 	}
 	return strings.TrimSuffix(address, "/"), nil
+}
+
+// errand is what a command asks of a server.
+type errand struct {
+	method string // "" means GET
+	path   string // of the API, escaped
+	query  url.Values
+	body   []byte // JSON; nil for none
+	header http.Header
+	limit  time.Duration // 0 means callTimeout
+	// goOn says what to do when nobody knows whether the server has it.
+	goOn string
+}
+
+// call returns the answer to a when it is a 2xx.
+func (r *remote) call(ctx context.Context, a errand) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(a.limit, callTimeout))
+	defer cancel()
+	body, err := r.stream(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = body.Close() }()
+	answer, err := io.ReadAll(io.LimitReader(body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return nil, a.unanswered(ctx, err)
+	case len(answer) > maxAnswer:
+		return nil, errors.New("the answer is too long for this command; ask the API itself")
+	}
+	return answer, nil
+}
+
+// stream returns the answer to a, to be read and closed, when it is a 2xx. ctx
+// bounds all of it.
+func (r *remote) stream(ctx context.Context, a errand) (io.ReadCloser, error) {
+	if err := r.connect(); err != nil {
+		return nil, err
+	}
+	request, err := r.request(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	response, err := r.client.Do(request)
+	if err != nil {
+		return nil, a.unanswered(ctx, err)
+	}
+	if response.StatusCode/100 == 2 {
+		return response.Body, nil
+	}
+	defer func() { _ = response.Body.Close() }()
+	answer, err := io.ReadAll(io.LimitReader(response.Body, maxSummary<<4))
+	if err != nil {
+		return nil, a.unanswered(ctx, err)
+	}
+	return nil, refused{response.StatusCode, summary(answer)}
+}
+
+// connect makes the client. It follows no redirect, since only the server that
+// was named is to have the key, and sends nothing twice by itself.
+func (r *remote) connect() error {
+	if r.client != nil {
+		return nil
+	}
+	address, err := serverAddress(r.address)
+	if err != nil {
+		return err
+	}
+	r.base = address
+	transport := &http.Transport{
+		Proxy:              http.ProxyFromEnvironment,
+		DialContext:        (&net.Dialer{Timeout: callTimeout / 2}).DialContext,
+		DisableCompression: true,
+		TLSClientConfig:    &tls.Config{MinVersion: tls.VersionTLS12},
+	}
+	if r.caFile != "" {
+		pem, err := os.ReadFile(r.caFile)
+		if err != nil {
+			return usageError{fmt.Errorf("read the certificates: %w", err)}
+		}
+		transport.TLSClientConfig.RootCAs = x509.NewCertPool()
+		if !transport.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
+			return usageError{errors.New("the file of certificates has none in PEM")}
+		}
+	}
+	r.client = &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return nil
+}
+
+func (r *remote) request(ctx context.Context, a errand) (*http.Request, error) {
+	address := r.base + a.path
+	if len(a.query) > 0 {
+		address += "?" + a.query.Encode()
+	}
+	var body io.Reader
+	if a.body != nil {
+		body = bytes.NewReader(a.body)
+	}
+	request, err := http.NewRequestWithContext(ctx, cmp.Or(a.method, http.MethodGet), address, body)
+	if err != nil {
+		return nil, usageError{errors.New("the address of the server is not a URL")}
+	}
+	request.GetBody = nil // what cannot be rewound is not sent again
+	key, err := readKey(r.keyFile)
+	if err != nil {
+		return nil, err
+	}
+	for name, values := range a.header {
+		request.Header[name] = values
+	}
+	request.Header.Set("User-Agent", "postrider/"+version)
+	if a.body != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	if key != "" {
+		request.Header.Set("Authorization", "Bearer "+key)
+	}
+	return request, nil
 }
 
 func readKey(file string) (string, error) {
@@ -71,23 +185,30 @@ func readKey(file string) (string, error) {
 	return string(bytes.TrimSpace(b)), nil
 }
 
-// call posts a body for a command and returns the answer when it is a 2xx. When
-// nobody knows whether the server has it, the error says how to go on.
-func (p *poster) call(ctx context.Context, body []byte, goOn string, more ...dialect.HeaderField) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(p.limit, callTimeout))
-	defer cancel()
-	status, answer, err := p.post(ctx, body, more...)
-	switch {
-	case errors.Is(err, errUnsendable):
-		return nil, usageError{err}
-	case errors.Is(err, errUnreached):
-		return nil, fmt.Errorf("%w; is it running?", err)
-	case err != nil:
-		return nil, fmt.Errorf("%w; %s", err, goOn)
-	case status/100 != 2:
-		return nil, refused{status, summary(answer)}
+// unanswered says why there is no answer, without the address, which can hold a
+// password.
+func (a errand) unanswered(ctx context.Context, err error) error {
+	if inner, ok := errors.AsType[*url.Error](err); ok {
+		err = inner.Err
 	}
-	return answer, nil
+	dialled, notDialled := errors.AsType[*net.OpError](err)
+	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
+	switch {
+	case untrusted:
+		return fmt.Errorf("the server was not reached, its certificate is not trusted: %w; --ca-file names whom to trust", err)
+	case notDialled && dialled.Op == "dial":
+		return fmt.Errorf("the server was not reached, nothing was sent (%w); is it running?", dialled.Err)
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		err = errors.New("it took too long")
+	case ctx.Err() != nil:
+		err = context.Cause(ctx)
+	case strings.Contains(err.Error(), "invalid header"):
+		return usageError{errors.New("the API key, or another header, cannot be sent: it has a character that headers do not have")}
+	}
+	if a.goOn == "" {
+		return fmt.Errorf("no complete answer: %w", err)
+	}
+	return fmt.Errorf("no complete answer, whether the server has it is not known: %w; %s", err, a.goOn)
 }
 
 // refused is the answer of a server that did not do it.
@@ -106,3 +227,30 @@ func (r refused) Error() string {
 
 // errNotOurs: there is an answer, and it is not one that Postrider gives.
 var errNotOurs = errors.New("what answered is not Postrider")
+
+// view is a command that shows what a server answers: to people, or as it is.
+type view struct {
+	server remote
+	json   bool
+}
+
+func (v *view) flags(c *cobra.Command) {
+	c.Flags().BoolVar(&v.json, "json", false, "print the answer of the server, as JSON")
+	v.server.flags(c)
+}
+
+// show asks a server and prints its answer: as it is, or what text prints of it,
+// which has it in into by then.
+func (v *view) show(c *cobra.Command, what errand, into any, text func(io.Writer) error) error {
+	answer, err := v.server.call(c.Context(), what)
+	if err != nil {
+		return err
+	}
+	if err := readAnswer(answer, into); err != nil {
+		return err
+	}
+	if v.json {
+		return printJSON(c.OutOrStdout(), answer)
+	}
+	return text(c.OutOrStdout())
+}

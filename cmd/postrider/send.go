@@ -3,12 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/spf13/cobra"
-
-	"github.com/postrider/postrider/http/dialect"
 )
 
 func sendCommand() *cobra.Command {
@@ -36,11 +35,7 @@ func sendCommand() *cobra.Command {
 			if err := in.take(params); err != nil {
 				return err
 			}
-			p, err := server.poster("/send_message")
-			if err != nil {
-				return err
-			}
-			return send(c, p, in, idempotency)
+			return send(c, &server, in, idempotency)
 		},
 	}
 	c.Flags().StringVarP(&in.Gateway, "gateway", "g", "", "name of the gateway")
@@ -86,17 +81,20 @@ func (s *submission) take(params []string) error {
 	return nil
 }
 
-func send(c *cobra.Command, p *poster, in submission, idempotency string) error {
+func send(c *cobra.Command, to *remote, in submission, idempotency string) error {
 	// Repeated with the same idempotency key it must be the same to the byte.
 	body, err := json.Marshal(in, json.Deterministic(true))
 	if err != nil {
 		return usageError{errors.New("the text, or another field, is not UTF-8")}
 	}
-	var headers []dialect.HeaderField
+	header := make(http.Header)
 	if idempotency != "" {
-		headers = []dialect.HeaderField{{Name: "Idempotency-Key", Value: idempotency}}
+		header.Set("Idempotency-Key", idempotency)
 	}
-	answer, err := p.call(c.Context(), body, "with --idempotency-key the command can be repeated", headers...)
+	answer, err := to.call(c.Context(), errand{
+		method: http.MethodPost, path: "/send_message", body: body, header: header,
+		goOn: "with --idempotency-key the command can be repeated",
+	})
 	if err != nil {
 		return err
 	}

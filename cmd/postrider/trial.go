@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -14,7 +15,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/postrider/postrider/data"
-	"github.com/postrider/postrider/http/egress"
 )
 
 // try is one run of a command that tries a gateway with a message.
@@ -84,16 +84,13 @@ func (t *try) ask(c *cobra.Command, gateway, verb string, limit time.Duration, g
 	if err := t.in.take(t.params); err != nil {
 		return nil, err
 	}
-	p, err := t.server.poster("/api/v1/gateways/" + gateway + "/" + verb)
-	if err != nil {
-		return nil, err
-	}
-	p.limit = limit
 	body, err := json.Marshal(t.in, json.Deterministic(true))
 	if err != nil {
 		return nil, usageError{errors.New("the text, or another field, is not UTF-8")}
 	}
-	answer, err := p.call(c.Context(), body, goOn)
+	answer, err := t.server.call(c.Context(), errand{
+		method: http.MethodPost, path: "/api/v1/gateways/" + gateway + "/" + verb, body: body, limit: limit, goOn: goOn,
+	})
 	if err != nil {
 		return nil, noGateway(gateway, err)
 	}
@@ -102,11 +99,7 @@ func (t *try) ask(c *cobra.Command, gateway, verb string, limit time.Duration, g
 
 // readAnswer reads an answer into v.
 func readAnswer(answer []byte, v any) error {
-	err := json.Unmarshal(answer, v)
-	switch {
-	case err != nil && len(answer) >= egress.MaxBody:
-		return errors.New("the answer is too long for this command; POST to the API itself")
-	case err != nil:
+	if err := json.Unmarshal(answer, v); err != nil {
 		return errNotOurs
 	}
 	return nil

@@ -194,7 +194,7 @@ func TestAnswersToTrialsThatAreNotOurs(t *testing.T) {
 			}
 		}
 	}
-	url, _ := scripted(t, `{"requests":[{"body":"`+strings.Repeat("a", 70<<10)+`"}]}`)
+	url, _ := scripted(t, `{"requests":[{"body":"`+strings.Repeat("a", maxAnswer)+`"}]}`)
 	if code, _, errs := command(t, "gateways", "render", "chat", "--server", url, "--message", "x"); code != exitFailure || !strings.Contains(errs, "too long") {
 		t.Errorf("a long answer = %d %s", code, errs)
 	}
