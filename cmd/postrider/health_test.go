@@ -21,7 +21,7 @@ func healthOf(t *testing.T, args ...string) (code int, out, errs string) {
 func TestHealth(t *testing.T) {
 	t.Parallel()
 	cfg := settings(t)
-	cfg.HTTP.Keys = []config.Key{{Name: "ops", Secret: config.Plain("0123456789abcdef")}}
+	cfg.HTTP.Keys = []config.Key{{Name: "ops", Secret: config.Plain("0123456789abcdef"), Scopes: []string{"admin"}}}
 	p := start(t, cfg, nil)
 	saying := func(status int, body string) string {
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

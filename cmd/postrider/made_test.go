@@ -23,8 +23,8 @@ func loopbackToo(cfg *config.Config) *config.Config {
 	return cfg
 }
 
-// shownGateway is what the tests look at of a gateway.
-type shownGateway struct {
+// declaredGateway is what the tests look at of a gateway.
+type declaredGateway struct {
 	Name, Origin, URL, Problem string
 	Declared                   bool
 	MaxAttempts                int `json:"max_attempts"`
@@ -32,7 +32,7 @@ type shownGateway struct {
 }
 
 // declares has a gateway declared by PUT.
-func (p *instance) declares(t *testing.T, name, declaration string, status int) (g shownGateway) {
+func (p *instance) declares(t *testing.T, name, declaration string, status int) (g declaredGateway) {
 	t.Helper()
 	a := ask(t, http.MethodPut, p.url+"/api/v1/gateways/"+name, declaration)
 	if a.status != status {
@@ -62,7 +62,7 @@ func TestGatewaysOverTheAPI(t *testing.T) {
 
 	a := ask(t, http.MethodPost, p.url+"/api/v1/gateways", `{"name":"sms","url":"`+first.url+`/path-canary?key=canary","headers":{"X-Key":"canary-header"},
 		"body":{"form":{"text":"{{message}}"}},"max_attempts":7}`)
-	var g shownGateway
+	var g declaredGateway
 	a.decode(t, &g)
 	if a.status != http.StatusCreated || a.header.Get("Location") != "/api/v1/gateways/sms" || g.Origin != "api" || !g.Declared || g.MaxAttempts != 7 || g.URL != first.url+"/***" {
 		t.Fatalf("POST = %d %s %+v", a.status, a.body, g)
@@ -105,7 +105,7 @@ func TestGatewaysOverTheAPI(t *testing.T) {
 	if a := ask(t, http.MethodPost, p.url+"/send_message", messageFor("sms", "x")); a.status != http.StatusUnprocessableEntity {
 		t.Errorf("POST /send_message for one that is gone = %d, want 422", a.status)
 	}
-	var gone shownGateway
+	var gone declaredGateway
 	if get(t, p.url+"/api/v1/gateways/sms", &gone); gone.Declared || gone.Origin != "" || !strings.Contains(gone.Problem, "parked") {
 		t.Errorf("it is shown as %+v", gone)
 	}
@@ -308,7 +308,7 @@ func TestDeclarationsThatCannotBeUsedAnyMore(t *testing.T) {
 	p := start(t, cfg, nil)
 	p.await(t, post(t, p.url+"/send_message", messageFor("good", "x")), "delivered")
 	for _, name := range []string{"later", "template", "preset", "nonsense", "list", "nothing"} {
-		var g shownGateway
+		var g declaredGateway
 		if get(t, p.url+"/api/v1/gateways/"+name, &g); !g.Declared || g.Origin != "api" || g.Problem == "" || g.Problem[0] == ':' {
 			t.Errorf("%s is shown as %+v, want a problem", name, g)
 		}
