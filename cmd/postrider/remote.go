@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -161,9 +162,7 @@ func (r *remote) request(ctx context.Context, a errand) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	for name, values := range a.header {
-		request.Header[name] = values
-	}
+	maps.Copy(request.Header, a.header)
 	request.Header.Set("User-Agent", "postrider/"+version)
 	if a.body != nil {
 		request.Header.Set("Content-Type", "application/json")

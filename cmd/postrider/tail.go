@@ -39,7 +39,7 @@ asks again and goes on where it was, so nothing is left out.`,
 	}
 	c.Flags().StringVar(&t.kind, "type", "", "only those of this type")
 	c.Flags().StringVar(&t.after, "after", "", "begin behind this event; without it, with what comes from now on")
-	t.view.flags(c)
+	t.flags(c)
 	return c
 }
 
