@@ -164,7 +164,7 @@ func ofDelivery() []culprit {
 			name: "credulous", without: "distrust a connection on which something came that nobody asked for",
 			trials:  []part{{mode: "gateway", rounds: 3, options: "--only=forged --messages=5"}},
 			shows:   []symptom{{"its gateway said 2xx to that one: false"}},
-			changes: []change{{"http/egress/client.go", "if conn.quiet() {", "if conn.quiet() || true {"}},
+			changes: []change{{"http/egress/client.go", "if conn.quiet() && (", "if conn.quiet() || true && ("}},
 		},
 		{
 			name: "insatiable", without: "bound what it reads of an answer's head",

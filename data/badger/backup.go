@@ -52,6 +52,7 @@ func (s *Store) Backup(ctx context.Context, out io.Writer, progress func(entries
 func backedUpPrefixes() []byte {
 	all := []byte{
 		prefixEvents, prefixMessage, prefixText, prefixResent, prefixLane, prefixRun, prefixWaiting, prefixDone, prefixKey,
+		prefixDeclare,
 	}
 	slices.Sort(all)
 	return all

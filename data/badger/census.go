@@ -60,6 +60,8 @@ func (c *census) add(key, value []byte) (err error) {
 		_, err = decodeResent(key, value)
 	case prefixKey:
 		_, err = decodeAnswered(key, value)
+	case prefixDeclare:
+		_, err = decodeDeclared(key, value)
 	default:
 		return damaged(key, "is of no kind that is known")
 	}
