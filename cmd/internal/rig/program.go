@@ -41,7 +41,8 @@ func Find(ctx context.Context, binary string) (path, version string, err error) 
 	if err != nil {
 		return "", "", fmt.Errorf("ask %s for its version: %w; build it with make build, or name another one with --binary", path, err)
 	}
-	return path, strings.TrimSpace(string(out)), nil
+	version, _, _ = strings.Cut(string(out), "\n") // what it was built from is below
+	return path, strings.TrimSpace(version), nil
 }
 
 // Program is how children are started. One child after the other may run on it,
