@@ -28,6 +28,9 @@ func (s *Server) getBackup(c *fiber.Ctx) error {
 	if s.draining.Load() {
 		return data.ErrStopping
 	}
+	if !c.Request().Header.IsHTTP11() {
+		return fiber.ErrBadRequest // there the length of an answer comes first
+	}
 	if err := s.backups.take(0); err != nil {
 		return err
 	}

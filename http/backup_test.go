@@ -77,6 +77,17 @@ func TestBackupNeedsAdmin(t *testing.T) {
 	}
 }
 
+func TestBackupNeedsHTTP11(t *testing.T) {
+	t.Parallel()
+	conn := dial(t, listen(t, newServer(t, newStore())))
+	if _, err := io.WriteString(conn, "GET /api/v1/backup HTTP/1.0\r\nHost: h\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if status, _ := readAnswer(t, bufio.NewReader(conn)); status != 400 {
+		t.Errorf("a backup by HTTP/1.0 = %d, want 400", status)
+	}
+}
+
 func TestOneBackupAtATime(t *testing.T) {
 	t.Parallel()
 	gate := newGate()

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -34,7 +35,11 @@ func oneKeyEach(o *Options) {
 
 func TestContentIsOnlyForThoseWhoMaySeeIt(t *testing.T) {
 	for _, scope := range []Scope{ScopeRead, ScopeOperate, ScopeReadContent, ScopeAdmin} {
-		server := newServer(t, withContent(), oneKeyEach)
+		store := withContent()
+		store.test = func(context.Context, data.NewMessage) ([]Tried, int, []Fault, error) {
+			return []Tried{{Result: data.Result{Outcome: data.OutcomeDelivered, Answer: canary}}}, 1, nil, nil
+		}
+		server := newServer(t, store, oneKeyEach)
 		sees := scope == ScopeReadContent || scope == ScopeAdmin
 		event, message := "/api/v1/events/"+data.FirstID(1).String(), "/api/v1/messages/"+(data.FirstID(1)+1).String()
 		requests := []struct {
@@ -48,9 +53,14 @@ func TestContentIsOnlyForThoseWhoMaySeeIt(t *testing.T) {
 			{"GET", "/api/v1/gateways", 0},
 			{"GET", "/api/v1/gateways/gateway_1", 0},
 			{"POST", message + "/cancel", 5},
+			{"POST", "/api/v1/gateways/gateway_1/test", 1},
 		}
 		for _, r := range requests {
-			got := do(t, server, r.method, r.path, "", "Authorization: Bearer "+string(scope))
+			body := ""
+			if strings.HasSuffix(r.path, "/test") {
+				body = `{"message":"x"}`
+			}
+			got := do(t, server, r.method, r.path, body, "Authorization: Bearer "+string(scope))
 			if r.method == "POST" && scope != ScopeOperate && scope != ScopeAdmin {
 				continue // it may not cancel
 			}

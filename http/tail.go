@@ -74,6 +74,7 @@ type tail struct {
 	server     *Server
 	query      data.EventQuery
 	content    bool
+	admitted   *admission // by which it was let in; it ends with that
 	seen       data.ID // the newest id when it last found nothing more
 	begun      bool
 	text       bytes.Buffer // not read yet
@@ -88,7 +89,7 @@ func (s *Server) newTail(c *fiber.Ctx) (*tail, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &tail{server: s, content: seesContent(c)}
+	t := &tail{server: s, content: seesContent(c), admitted: s.admission.Load()}
 	t.query = data.EventQuery{Type: strings.Clone(given.text("event_type")), After: given.eventCursor(), Limit: tailEvents}
 	if last := c.Get(lastEventID); last != "" {
 		if t.query.After, err = data.ParseID(strings.Clone(last)); err != nil {
@@ -147,7 +148,8 @@ func (t *tail) next() error {
 	if !more {
 		t.seen = newest
 	}
-	if s.life.Err() != nil {
+	// Who comes back after a reload is asked for the key again.
+	if s.life.Err() != nil || s.admission.Load() != t.admitted {
 		return io.EOF
 	}
 	select {

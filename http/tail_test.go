@@ -211,6 +211,24 @@ func TestTailNeedsHTTP11(t *testing.T) {
 	}
 }
 
+// Who was let in by keys that do not count any more has to come back with one that does.
+func TestReloadEndsTails(t *testing.T) {
+	server := newServer(t, newStore())
+	_, answer := openTail(t, listen(t, server), "")
+	first(t, answer, ": from here on\n\n")
+	if err := server.Admit([]Key{{Name: "ops", Secret: "secret-ops-0123456789", Scopes: []Scope{ScopeAdmin}}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	limit := time.After(10 * time.Second)
+	for len(server.tails.taken) > 0 {
+		select {
+		case <-limit:
+			t.Fatal("a tail outlives the keys by which it was let in")
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
 // flood is a store with an event that the buffers of a connection do not take.
 func flood() *store {
 	store := newStore()

@@ -112,7 +112,7 @@ func TestConfigInForce(t *testing.T) {
 		t.Errorf("the configuration in force is %s", got)
 	}
 	file := writeFile(t, "next.yaml", `
-http: {body_limit: 12345}
+http: {body_limit: 12345, hosts: [post.example.com]}
 delivery: {max_in_flight: 17, max_attempts: 9}
 gateways: {after: {url: "http://127.0.0.1:1/x", headers: {X-Key: {env: KEY}}}}
 routes: [{match: {event_type: "*"}, gateway: after, message: "{{event_payload}}"}]
@@ -121,7 +121,7 @@ routes: [{match: {event_type: "*"}, gateway: after, message: "{{event_payload}}"
 		return config.Load(config.Options{File: file, Environ: []string{"KEY=canary-77"}, Preset: presets()})
 	}, reloaded)
 	got := shown()
-	for text, want := range map[string]bool{"after:": true, "before:": false, "12345": false, "max_in_flight: 17": false, "max_attempts: 9": true, "canary-77": false} {
+	for text, want := range map[string]bool{"after:": true, "post.example.com": true, "before:": false, "12345": false, "max_in_flight: 17": false, "max_attempts: 9": true, "canary-77": false} {
 		if strings.Contains(got, text) != want {
 			t.Errorf("the configuration in force has %q: %v, want %v:\n%s", text, !want, want, got)
 		}

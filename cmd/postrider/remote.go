@@ -158,7 +158,7 @@ func (r *remote) request(ctx context.Context, a errand) (*http.Request, error) {
 		return nil, usageError{errors.New("the address of the server is not a URL")}
 	}
 	request.GetBody = nil // what cannot be rewound is not sent again
-	key, err := readKey(r.keyFile)
+	key, err := aside(ctx, func() (string, error) { return readKey(r.keyFile) }) // it may be a pipe
 	if err != nil {
 		return nil, err
 	}

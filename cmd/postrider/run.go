@@ -217,17 +217,18 @@ func (p *process) start(o runOptions) (err error) {
 		p.tree.Stop()
 		return err
 	}
+	p.announce()
+	p.metrics.applied()
+	// What a reload replaces is in declared, and need not be kept for longer. From here
+	// on clients may ask for one.
+	own := *p.cfg
+	own.Gateways, own.Routes = nil, nil
+	p.cfg = &own
 	go func() {
 		if err := p.server.Serve(p.listener); err != nil {
 			tell(p.failed)(fmt.Errorf("serve: %w", err))
 		}
 	}()
-	p.announce()
-	p.metrics.applied()
-	// What a reload replaces is in declared, and need not be kept for longer.
-	own := *p.cfg
-	own.Gateways, own.Routes = nil, nil
-	p.cfg = &own
 	return nil
 }
 

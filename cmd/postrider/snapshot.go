@@ -126,6 +126,7 @@ func (f *inForce) config(started config.Config) *config.Config {
 	most := started.Delivery.MaxInFlight
 	started.Gateways, started.Routes, started.Delivery = newest.Gateways, newest.Routes, newest.Delivery
 	started.Delivery.MaxInFlight = most
+	started.HTTP.Keys, started.HTTP.Hosts, started.HTTP.AllowAnonymous = newest.HTTP.Keys, newest.HTTP.Hosts, newest.HTTP.AllowAnonymous
 	return &started
 }
 

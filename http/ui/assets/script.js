@@ -164,9 +164,11 @@
     }
   };
 
-  // A button does its work once, however often it is pressed.
+  // A button does its work once, however often it is pressed. Sending again goes on by
+  // itself only from a press: the page with how far it got may have been opened by anybody.
   addEventListener("submit", (e) => {
     if (e.target.method !== "post") return;
+    if (e.target.matches("form[data-loop]")) { e.preventDefault(); resend(); return; }
     const button = e.submitter;
     if (button) setTimeout(() => { button.disabled = true; }, 0);
   });
@@ -175,5 +177,4 @@
   if (document.querySelector("[data-chart]")) loop(every, summary);
   if (document.querySelector("[data-live]")) loop(document.querySelector("[data-live-fast]") ? every : slow / 2, refresh);
   for (const section of document.querySelectorAll("[data-tail]")) follow(section);
-  if (document.querySelector("form[data-loop]")) resend();
 })();
