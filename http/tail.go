@@ -75,7 +75,7 @@ type tail struct {
 	query      data.EventQuery
 	content    bool
 	admitted   *admission // by which it was let in; it ends with that
-	seen       data.ID // the newest id when it last found nothing more
+	seen       data.ID    // the newest id when it last found nothing more
 	begun      bool
 	text       bytes.Buffer // not read yet
 	look, beat *time.Ticker

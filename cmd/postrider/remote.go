@@ -157,7 +157,7 @@ func (r *remote) request(ctx context.Context, a errand) (*http.Request, error) {
 	if err != nil {
 		return nil, usageError{errors.New("the address of the server is not a URL")}
 	}
-	request.GetBody = nil // what cannot be rewound is not sent again
+	request.GetBody = nil                                                        // what cannot be rewound is not sent again
 	key, err := aside(ctx, func() (string, error) { return readKey(r.keyFile) }) // it may be a pipe
 	if err != nil {
 		return nil, err
