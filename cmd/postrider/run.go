@@ -112,6 +112,7 @@ func run(ctx context.Context, cfg *config.Config, o runOptions) error {
 	if o.listening != nil {
 		o.listening(p.listener.Addr())
 	}
+	go tidy(ctx)
 	followed := make(chan struct{})
 	go func() {
 		p.reloads.follow(o.hangups)
