@@ -20,8 +20,9 @@ func TestDamage(t *testing.T) {
 	if e.Counts["damages"] != 16 || e.Counts["starts"] < 4 {
 		t.Errorf("%d copies were damaged after %d starts, want 16 after 2 in each round", e.Counts["damages"], e.Counts["starts"])
 	}
-	if e.Counts["damages: lanes run"] == 0 || e.Counts["arrivals from damaged stores"] == 0 {
-		t.Errorf("lanes ran on %d damaged stores, and %d messages arrived; want some", e.Counts["damages: lanes run"], e.Counts["arrivals from damaged stores"])
+	// On the copies that are left as they were at least.
+	if e.Counts["damages: lanes run"] < 2 || e.Counts["arrivals from damaged stores"] < 2 {
+		t.Errorf("lanes ran on %d copies, and %d messages arrived; want 2 or more", e.Counts["damages: lanes run"], e.Counts["arrivals from damaged stores"])
 	}
 }
 

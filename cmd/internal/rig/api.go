@@ -121,8 +121,9 @@ func (c *Child) Send(ctx context.Context, gateway, text string) (id string, err 
 
 // Lane is a gateway as the API shows it.
 type Lane struct {
-	Name   string
-	Counts map[string]int64 // of messages, by state
+	Name     string
+	Declared bool
+	Counts   map[string]int64 // of messages, by state
 }
 
 // Open is how many messages have an attempt to come or under way.
