@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -34,7 +35,8 @@ func profilable(info *buildinfo.BuildInfo) error {
 // profiled measures, and takes a CPU profile of our program meanwhile if profiles
 // are wanted. That costs some speed: such a run is not for the tables.
 func (t *turn) profiled(ctx context.Context, measure string, run func() error) error {
-	if t.profiles == "" || t.entry.name != ourName {
+	ours := []string{ourName, fullName, emptyName}
+	if t.profiles == "" || !slices.Contains(ours, t.entry.name) {
 		return run()
 	}
 	taken := make(chan error, 1)
@@ -42,7 +44,7 @@ func (t *turn) profiled(ctx context.Context, measure string, run func() error) e
 	return errors.Join(run(), <-taken)
 }
 
-// takeProfile writes a profile into a file that is named after what is measured.
+// takeProfile writes a profile into a file that is named after who and what is measured.
 func (t *turn) takeProfile(ctx context.Context, measure string) error {
 	over := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", t.profilesSocket())
@@ -57,7 +59,7 @@ func (t *turn) takeProfile(ctx context.Context, measure string) error {
 		return fmt.Errorf("take a profile: %w", err)
 	}
 	defer func() { _ = answer.Body.Close() }()
-	name := strings.Trim(regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(strings.ToLower(measure), "-"), "-")
+	name := strings.Trim(regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(strings.ToLower(t.entry.name+" "+measure), "-"), "-")
 	f, err := os.Create(filepath.Join(t.profiles, fmt.Sprintf("%s-%d.pprof", name, t.round+1)))
 	if err != nil {
 		return err

@@ -9,10 +9,10 @@ import (
 // The first byte of a key says what it is; numbers follow in big-endian, so that
 // the order of the keys is the order of the things. The layout:
 //
+//	1 id(8)                            the text of a message, if long; never changes
+//	2 id(8)                            a message: its state, and its text if short
+//	3 last(8)                          the events of one commit, under their last id
 //	c slot(4)                          commit marker, a ring
-//	e last(8)                          the events of one commit, under their last id
-//	m id(8)                            a message: its state, and its text if short
-//	t id(8)                            the text of a message, if long; never changes
 //	s id(8)                            which message a dead letter was sent again as
 //	l lane(4)                          a lane
 //	r lane(4) last(8)                  placement: a run of queued messages, under its last id
@@ -24,11 +24,17 @@ import (
 //
 // Keyed by their last id, events and runs are found by one forward seek from
 // any id inside them.
+//
+// What grows by its end and is large comes first, the largest before the others. A
+// table of new records holds the newest of one kind and then those of the next kind
+// that has any, and overlaps all that is older of that one: a merge of it writes that
+// anew. Before the first there is nothing, so a load of messages alone, or of events
+// alone, moves no old ones.
 const (
+	prefixText    = '1'
+	prefixMessage = '2'
+	prefixEvents  = '3'
 	prefixMarker  = 'c'
-	prefixEvents  = 'e'
-	prefixMessage = 'm'
-	prefixText    = 't'
 	prefixResent  = 's'
 	prefixLane    = 'l'
 	prefixRun     = 'r'

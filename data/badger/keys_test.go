@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/postrider/postrider/data"
@@ -107,5 +108,15 @@ func TestBehind(t *testing.T) {
 		if got := behind(id); got != want {
 			t.Errorf("behind(%d) = %d; want %d", id, got, want)
 		}
+	}
+}
+
+// What is large and grows by its end stands before what every commit writes: a merge
+// of new records would write all old ones of it anew otherwise.
+func TestOrderOfKinds(t *testing.T) {
+	t.Parallel()
+	rest := slices.Min([]byte{prefixMarker, prefixResent, prefixLane, prefixRun, prefixWaiting, prefixDone, prefixKey, prefixDeclare, prefixPadding})
+	if got := []byte{prefixText, prefixMessage, prefixEvents, rest}; !slices.IsSorted(got) {
+		t.Errorf("texts, messages, events and the first of the rest are %q, want them in this order", got)
 	}
 }
