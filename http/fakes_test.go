@@ -285,6 +285,56 @@ func (s *store) Messages(q data.MessageQuery) (data.MessagePage, error) {
 	return page, nil
 }
 
+// EventsBelow looks at most at ten events for one page.
+func (s *store) EventsBelow(id data.ID, kind string, limit int) (found []data.Event, next data.ID, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	looked := 0
+	for _, e := range slices.Backward(s.events) {
+		if id != 0 && e.ID >= id {
+			continue
+		}
+		if looked == 10 || len(found) == limit {
+			return found, next, nil
+		}
+		looked, next = looked+1, e.ID
+		if kind == "" || kind == e.Type {
+			found = append(found, e)
+		}
+	}
+	return found, 0, nil
+}
+
+func (s *store) MessagesBelow(id data.ID, limit int) (found []data.Message, next data.ID, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range slices.Backward(s.messages) {
+		if id != 0 && m.ID >= id {
+			continue
+		}
+		if len(found) == limit {
+			return found, next, nil
+		}
+		found, next = append(found, m), m.ID
+	}
+	return found, 0, nil
+}
+
+func (s *store) Made(event data.ID, limit int) (found []data.Message, more bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range s.messages {
+		if m.Event != event || m.ResendOf != 0 {
+			continue
+		}
+		if len(found) == limit {
+			return found, true, nil
+		}
+		found = append(found, m)
+	}
+	return found, false, nil
+}
+
 func (s *store) Lane(gateway string) (data.Lane, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -48,8 +48,17 @@ type Reader interface {
 	Answered(key data.IdempotencyKey) (first data.ID, count int, found bool, err error)
 	Event(id data.ID) (data.Event, error)
 	Events(q data.EventQuery) (data.EventPage, error)
+	// EventsBelow returns the events of a type below an id, the newest first, and below
+	// which id to go on; 0 when these were the last. Below 0 means from the newest on, and
+	// the type "" all. There may be fewer than limit, even none, while there are more.
+	EventsBelow(id data.ID, kind string, limit int) (found []data.Event, next data.ID, err error)
+	// Made returns the messages that routes made of an event, in the order of their ids,
+	// and whether there may be more than those.
+	Made(event data.ID, limit int) (found []data.Message, more bool, err error)
 	Message(id data.ID) (data.Message, error)
 	Messages(q data.MessageQuery) (data.MessagePage, error)
+	// MessagesBelow is EventsBelow for messages.
+	MessagesBelow(id data.ID, limit int) (found []data.Message, next data.ID, err error)
 	Lane(gateway string) (data.Lane, error)
 	Lanes() ([]data.Lane, error)
 	// Oldest returns when the message was accepted that is first in line at a gateway;

@@ -14,10 +14,6 @@ import (
 
 const messagesPage = "/messages"
 
-// maxLookedAt is how many ids a page of the newest messages looks at. Events have ids
-// of the same row, so it may come out short.
-const maxLookedAt = 2000
-
 // showMessagesPage lists messages: all of them the newest first, and those that match
 // a filter in the order of their queues, as the store has them.
 func (s *Server) showMessagesPage(c *fiber.Ctx) error {
@@ -115,30 +111,18 @@ func allDead(states []data.State) bool {
 	return len(states) > 0
 }
 
-// newestMessages fills a page with the newest messages below an id. The store has
-// them the other way round, so each id is asked for: no more than a page looks at.
+// newestMessages fills a page with the newest messages below an id.
 func (s *Server) newestMessages(view *ui.Messages, before data.ID) error {
-	view.Newest = true
-	if newest := s.opts.Reader.Newest(); before == 0 || before > newest {
-		before = newest + 1
-	} else {
+	list, next, err := s.opts.Reader.MessagesBelow(before, pageEntries)
+	if err != nil {
+		return fmt.Errorf("list messages: %w", err)
+	}
+	view.List, view.Newest = list, true
+	if before != 0 {
 		view.First = messagesPage
 	}
-	first := data.FirstID(before.Epoch())
-	id := before
-	for looked := 0; id > first && looked < maxLookedAt && len(view.List) < pageEntries; looked++ {
-		id--
-		m, err := s.opts.Reader.Message(id)
-		if errors.Is(err, data.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("read a message: %w", err)
-		}
-		view.List = append(view.List, m)
-	}
-	if id > first {
-		view.Next = address(messagesPage, "before", id.String())
+	if next != 0 {
+		view.Next = address(messagesPage, "before", next.String())
 	}
 	return nil
 }

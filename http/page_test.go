@@ -296,11 +296,15 @@ func TestResendForms(t *testing.T) {
 	}
 }
 
-// The newest come first, page by page, none twice and none left out.
+// The newest come first, page by page, none twice and none left out, also those of
+// before a restore, whose ids are far below.
 func TestNewestFirst(t *testing.T) {
 	st := newStore()
 	for i := range 130 {
 		id := data.FirstID(1) + data.ID(i)
+		if i >= 100 {
+			id = data.RestoredID(2, noon) + data.ID(i)
+		}
 		if i%2 == 0 {
 			st.events = append(st.events, data.Event{ID: id, Type: "t", ReceivedAt: noon})
 		} else {
@@ -312,6 +316,9 @@ func TestNewestFirst(t *testing.T) {
 		var seen []string
 		for next, pages := path, 0; next != "" && pages < 20; pages++ {
 			got := do(t, server, "GET", next, "", asBrowser)
+			if leads := strings.Contains(got.body, ">First page<"); leads != (pages > 0) {
+				t.Errorf("page %d of %s leads to the first one: %v", pages, path, leads)
+			}
 			for _, part := range strings.Split(got.body, `<th scope="row"><a class="id" href="`+path+"/")[1:] {
 				seen = append(seen, part[:13])
 			}
@@ -324,6 +331,29 @@ func TestNewestFirst(t *testing.T) {
 		for i := 1; i < len(seen); i++ {
 			if seen[i] >= seen[i-1] {
 				t.Errorf("%s shows %s behind %s", path, seen[i], seen[i-1])
+			}
+		}
+	}
+}
+
+// The page of an event shows what routes made of it, and says when that is not all.
+func TestMadeOfAnEvent(t *testing.T) {
+	st := newStore()
+	event := data.FirstID(1)
+	st.events = []data.Event{{ID: event, Type: "t", ReceivedAt: noon}, {ID: event + 1, Type: "t", ReceivedAt: noon}}
+	server := newServer(t, st)
+	const more = "There may be more than these."
+	for made, want := range map[int]int{0: 0, maxMade: maxMade, maxMade + 1: maxMade} {
+		st.messages = nil
+		for i := range 2 * made {
+			m := data.Message{ID: event + 500 + data.ID(i), Gateway: "gateway_1", State: data.Delivered, AcceptedAt: noon, Event: event + data.ID(i%2)}
+			st.messages = append(st.messages, m)
+		}
+		for _, id := range []data.ID{event, event + 1} {
+			got := do(t, server, "GET", "/events/"+id.String(), "", asBrowser)
+			shown := strings.Count(got.body, `href="/messages/`)
+			if got.status != 200 || shown != want || strings.Contains(got.body, more) != (made > maxMade) || strings.Contains(got.body, "No route made any") != (made == 0) {
+				t.Errorf("the page of an event of which %d were made shows %d, want %d: %d %s", made, shown, want, got.status, got.body)
 			}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -60,11 +61,27 @@ func TestBackupAndRestore(t *testing.T) {
 	if again := post(t, p.url+"/send_message", messageFor("well", "once"), "Idempotency-Key", "one"); again != delivered {
 		t.Errorf("repeated with its key a message is %s, want %s", again, delivered)
 	}
-	if again := post(t, p.url+"/send_message", messageFor("well", "new")); again <= later {
+	again := post(t, p.url+"/send_message", messageFor("well", "new"))
+	if again <= later {
 		t.Errorf("a new message is %s, which is not behind %s", again, later)
 	}
+	p.wantOnPage(t, "/messages", again, queued, delivered)
+	p.wantOnPage(t, "/events", post(t, p.url+"/event", `{"event_type": "a", "event_payload": "new"}`), event)
 	p.pause(t, "ill", false)
 	p.await(t, queued, "failed")
+}
+
+// wantOnPage wants a page of the dashboard to list just these, in this order.
+func (p *instance) wantOnPage(t *testing.T, path string, ids ...string) {
+	t.Helper()
+	a := ask(t, http.MethodGet, p.url+path, "", "Accept", "text/html")
+	var listed []string
+	for _, part := range strings.Split(a.body, `<th scope="row"><a class="id" href="`+path+"/")[1:] {
+		listed = append(listed, part[:len(ids[0])])
+	}
+	if a.status != http.StatusOK || !slices.Equal(listed, ids) {
+		t.Errorf("GET %s = %d and lists %v, want %v", path, a.status, listed, ids)
+	}
 }
 
 // What does not come whole leaves no file behind, and the one that was there as it was.

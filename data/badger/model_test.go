@@ -727,6 +727,8 @@ func (m *model) compare() {
 	if !slices.Equal(idsOf(stored, messageID), m.sorted()) {
 		m.t.Errorf("%d messages are stored, other than the %d accepted", len(stored), len(m.messages))
 	}
+	m.compareBackwards(stored)
+	m.compareMade()
 	if declared := m.everyDeclared(); !maps.Equal(declared, m.declared) {
 		m.t.Errorf("declared is %v; want %v", declared, m.declared)
 	}
@@ -757,6 +759,46 @@ func (m *model) compare() {
 		same := l.Began == w.Began && l.Held == w.Held && l.Paused == w.Paused && l.Unreached == w.Unreached
 		if !same || l.HeldAt.IsZero() == (m.Now() < l.Held) || w.Last.Number > 0 && l.Last.Number != w.Last.Number {
 			m.t.Errorf("%s is %+v; want %+v", g, l, w)
+		}
+	}
+}
+
+// compareBackwards reads the newest first what was just read in order, from some id down
+// and by pages of some size.
+func (m *model) compareBackwards(stored []data.Message) {
+	m.t.Helper()
+	below := data.ID(0)
+	if n := len(m.events); n > 0 && m.chance(70) {
+		below = m.events[m.random.IntN(n)].ID
+	}
+	limit, most := 1+m.random.IntN(50), 1+m.random.IntN(100)
+	kind := []string{"", "type_1"}[m.random.IntN(2)]
+	events := slices.DeleteFunc(slices.Clone(m.events), func(e data.Event) bool {
+		return below != 0 && e.ID >= below || kind != "" && e.Type != kind
+	})
+	slices.Reverse(events)
+	if got, _ := down(m.t, m.eventsOf(kind, limit, most), eventID, below); !slices.Equal(got, events) {
+		m.t.Errorf("below %d, by pages of %d and %d, events of type %q are %v; want %v", below, limit, most, kind, idsOf(got, eventID), idsOf(events, eventID))
+	}
+	messages := slices.DeleteFunc(slices.Clone(stored), func(w data.Message) bool { return below != 0 && w.ID >= below })
+	slices.Reverse(messages)
+	if got, _ := down(m.t, m.messagesOf(limit, most), messageID, below); fmt.Sprint(got) != fmt.Sprint(messages) {
+		m.t.Errorf("below %d, by pages of %d and %d, messages are %v; want %v", below, limit, most, idsOf(got, messageID), idsOf(messages, messageID))
+	}
+}
+
+// compareMade asks for the messages of each event.
+func (m *model) compareMade() {
+	m.t.Helper()
+	made := make(map[data.ID][]data.ID)
+	for _, id := range m.sorted() {
+		if w := m.messages[id]; w.Event != 0 && w.ResendOf == 0 {
+			made[w.Event] = append(made[w.Event], id)
+		}
+	}
+	for _, e := range m.events {
+		if got, more := m.made(e.ID, 1000, maxExamined); !slices.Equal(got, made[e.ID]) || more {
+			m.t.Errorf("made of event %s are %v, more %v; want %v", e.ID, got, more, made[e.ID])
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 const (
 	maxExamined  = 20_000
 	maxPageBytes = 4 << 20
+	maxReadBytes = 32 << 20 // of events, which have to be read to be passed
 )
 
 // Event returns one event, or [data.ErrNotFound].
@@ -54,9 +55,13 @@ func (s *Store) Newest() data.ID { return data.ID(s.lastID.Load()) }
 // Events returns a page of the log.
 func (s *Store) Events(q data.EventQuery) (data.EventPage, error) {
 	page := data.EventPage{Next: q.After}
-	examined, size, enough := 0, 0, false
+	examined, size, read, enough := 0, 0, 0, false
 	from := max(behind(q.After), data.ID(s.firstEvent.Load())) // not past all that was deleted
 	err := s.scan([]byte{prefixEvents}, eventsKey(from), func(k, v []byte) error {
+		if page.More = read >= maxReadBytes; page.More {
+			return errEnough
+		}
+		read += len(v)
 		g, err := decodeEvents(k, v)
 		if err != nil {
 			return err

@@ -1,7 +1,6 @@
 package badger
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/hex"
 	"errors"
@@ -134,11 +133,19 @@ func parseCursor(text string) (cursor, error) {
 
 // full stops before the next record and leaves a cursor behind the last one.
 func (p *pager) full(c cursor) bool {
-	if len(p.page.Messages) < p.query.Limit && p.examined < p.most && p.size < maxPageBytes && !p.enough {
-		p.examined++
+	if p.next() {
 		return false
 	}
 	p.page.Next = c.String()
+	return true
+}
+
+// next reports whether the page takes a look at another record.
+func (p *pager) next() bool {
+	if len(p.page.Messages) >= p.query.Limit || p.examined >= p.most || p.size >= maxPageBytes || p.enough {
+		return false
+	}
+	p.examined++
 	return true
 }
 
@@ -163,49 +170,37 @@ func (p *pager) add(m *message, state data.State) error {
 	return nil
 }
 
-// all goes through the messages in the order of their ids. Badger passes deleted
-// ones in silence, millions of them, unless it is asked for every version of a
-// key, of which the newest comes first; so they are examined like all others.
+// all goes through the messages in the order of their ids, deleted ones too, of which
+// there may be millions in a row.
 func (p *pager) all(at cursor) error {
 	if at.lane != 0 || at.state != 0 || len(at.place) != 0 && len(at.place) != 8 {
 		return data.ErrBadCursor
 	}
-	from := []byte{prefixMessage}
-	if len(at.place) == 8 {
-		id, _ := parseIDKey(append([]byte{prefixMessage}, at.place...))
-		from = messageKey(behind(id))
+	var from data.ID
+	if after, ok := parseIDKey(append([]byte{prefixMessage}, at.place...)); ok {
+		from = behind(after)
 	}
-	o := badger.DefaultIteratorOptions
-	o.Prefix = []byte{prefixMessage}
-	o.PrefetchValues = false
-	o.AllVersions = true
-	it := p.txn.NewIterator(o)
-	defer it.Close()
-	for it.Seek(from); it.Valid(); it.Next() {
-		item := it.Item()
-		k := item.Key()
-		if bytes.Equal(k[1:], at.place) {
-			continue // an older version
-		}
+	return walk(p.txn, prefixMessage, from, func(id data.ID, item *badger.Item) error {
 		if p.full(at) {
-			return nil
+			return errEnough
 		}
-		at.place = slices.Clone(k[1:])
-		if item.IsDeletedOrExpired() {
-			continue
-		}
-		err := item.Value(func(v []byte) error {
-			m, err := decodeMessage(k, v)
-			if err != nil {
-				return err
-			}
-			return p.add(m, 0)
-		})
+		at.place = appendID(nil, id)
+		return p.addItem(item)
+	})
+}
+
+// addItem adds the message of a record if it is what the query asks for; nil is none.
+func (p *pager) addItem(item *badger.Item) error {
+	if item == nil {
+		return nil
+	}
+	return item.Value(func(v []byte) error {
+		m, err := decodeMessage(item.Key(), v)
 		if err != nil {
 			return err
 		}
-	}
-	return nil
+		return p.add(m, 0)
+	})
 }
 
 // queues goes through the sections of the query from the cursor on.

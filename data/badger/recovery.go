@@ -195,12 +195,17 @@ func scan(txn *badger.Txn, prefix, from []byte, visit func(key, value []byte) er
 	for it.Seek(from); it.Valid(); it.Next() {
 		item := it.Item()
 		err := item.Value(func(v []byte) error { return visit(item.Key(), v) })
-		if err == errEnough { //nolint:errorlint // it is never wrapped
-			return nil
-		}
 		if err != nil {
-			return err
+			return unlessEnough(err)
 		}
 	}
 	return nil
+}
+
+// unlessEnough is the error that ended a scan, nil where it was whoever scans.
+func unlessEnough(err error) error {
+	if err == errEnough { //nolint:errorlint // it is never wrapped
+		return nil
+	}
+	return err
 }

@@ -46,9 +46,12 @@ func TestBlocksThatRotWhileOpen(t *testing.T) {
 			_, err := s.Messages(data.MessageQuery{Gateway: "gateway_1", Limit: 100})
 			return err
 		},
-		"events": func(s *Store, _, _ data.ID) error { _, err := s.Events(data.EventQuery{Limit: 100}); return err },
-		"ready":  func(s *Store, _, _ data.ID) error { _, _, err := s.Ready("gateway_1", 0, 10); return err },
-		"lanes":  func(s *Store, _, _ data.ID) error { _, err := s.Lanes(); return err },
+		"events":         func(s *Store, _, _ data.ID) error { _, err := s.Events(data.EventQuery{Limit: 100}); return err },
+		"messages below": func(s *Store, _, _ data.ID) error { _, _, err := s.MessagesBelow(0, 100); return err },
+		"events below":   func(s *Store, _, id data.ID) error { _, _, err := s.EventsBelow(id, "", 100); return err },
+		"made":           func(s *Store, _, id data.ID) error { _, _, err := s.Made(id, 100); return err },
+		"ready":          func(s *Store, _, _ data.ID) error { _, _, err := s.Ready("gateway_1", 0, 10); return err },
+		"lanes":          func(s *Store, _, _ data.ID) error { _, err := s.Lanes(); return err },
 		"answer": func(s *Store, _, _ data.ID) error {
 			_, _, _, err := s.Answered(data.IdempotencyKey{Key: [32]byte{1}})
 			return err

@@ -13,9 +13,10 @@ type Events struct {
 	Tail   bool   // whether new ones can be shown as they come
 }
 
-// EventPage shows one event and the messages that a route made of it.
+// EventPage shows one event and the messages that routes made of it.
 type EventPage struct {
 	Frame
 	Event    data.Event
-	Messages []data.Message // that were looked for right behind it
+	Messages []data.Message
+	More     bool // whether there may be more messages than these
 }
