@@ -68,10 +68,12 @@ func restore(c *cobra.Command, cfg *config.Config, path string) error {
 		Logger:  newLogger(cfg.Log, c.ErrOrStderr()),
 	}, in, func(b badger.Backup) { shown.show(b, total) })
 	shown.end()
-	if errors.Is(err, data.ErrOccupied) {
+	switch {
+	case errors.Is(err, data.ErrNoDirectory):
+		return usageError{fmt.Errorf("%w; set storage.path to a directory that is empty or not there yet", err)}
+	case errors.Is(err, data.ErrOccupied):
 		return usageError{fmt.Errorf("%w; a restore replaces nothing: move what is there away, or set storage.path to another directory", err)}
-	}
-	if err != nil {
+	case err != nil:
 		return err
 	}
 	_, err = fmt.Fprint(c.OutOrStdout(), restoredText(cfg.Storage.Path, done))
