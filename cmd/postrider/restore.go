@@ -59,7 +59,7 @@ func restore(c *cobra.Command, cfg *config.Config, path string) error {
 		return err
 	}
 	defer func() { _ = in.Close() }() // it was only read
-	limitMemory(int64(cfg.Storage.Memtable), 0)
+	new(memoryLimit).follow(needs{memtable: int64(cfg.Storage.Memtable)})
 	shown := newProgress(c.ErrOrStderr(), "restored")
 	done, err := badger.Restore(c.Context(), badger.Options{
 		Path:    cfg.Storage.Path,
