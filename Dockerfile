@@ -27,6 +27,7 @@ ENV POSTRIDER_HTTP__HOST=0.0.0.0 \
 	POSTRIDER_STORAGE__PATH=/var/lib/postrider/store
 VOLUME /var/lib/postrider
 EXPOSE 5000
+# It reads the configuration of the server, and trusts the certificate in it.
 HEALTHCHECK --interval=10s --timeout=6s --start-period=60s CMD ["/postrider", "health"]
 ENTRYPOINT ["/postrider"]
 CMD ["serve"]

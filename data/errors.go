@@ -71,4 +71,6 @@ var (
 	ErrBadBackup = errors.New("backup is damaged")
 	// ErrOccupied: there is something in the directory to restore into.
 	ErrOccupied = errors.New("directory is not empty")
+	// ErrNoDirectory: there is something else where the directory is to be.
+	ErrNoDirectory = errors.New("not a directory")
 )

@@ -11,6 +11,12 @@ const (
 	OriginAPI    Origin = "api"    // over the API, and kept in the store
 )
 
+// What may be declared over the API: all of it is in memory, compiled.
+const (
+	MaxDeclared      = 100_000
+	MaxDeclaredBytes = 64 << 20 // of declarations, and of what they are made to
+)
+
 // Gateway is a declared gateway as it may be shown: its limits, and what of its
 // dialect is no secret.
 type Gateway struct {

@@ -28,18 +28,26 @@ type Certificate struct {
 	log              *slog.Logger
 	now              func() time.Time
 
-	current atomic.Pointer[tls.Certificate]
+	current atomic.Pointer[Pair]
 	looking atomic.Bool // somebody looks at the files: what follows belongs to him
 	looked  time.Time
-	seen    [2]fs.FileInfo // the files as they were read last, also in vain
+	vain    [2]fs.FileInfo // the files as they were read last, if that was in vain
+}
+
+// Pair is a certificate with its key, as they were read.
+type Pair struct {
+	shown tls.Certificate
+	seen  [2]fs.FileInfo // the files that it is of
 }
 
 // OpenCertificate reads a certificate and its key.
 func OpenCertificate(certificate, key string, log *slog.Logger) (*Certificate, error) {
 	c := &Certificate{certificate: certificate, key: key, log: log, now: time.Now}
-	if err := c.Reload(); err != nil {
+	p, err := c.Read()
+	if err != nil {
 		return nil, err
 	}
+	c.Use(p)
 	return c, nil
 }
 
@@ -51,23 +59,22 @@ func (c *Certificate) TLS() *tls.Config {
 		NextProtos: []string{"http/1.1"},
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 			c.look()
-			return c.current.Load(), nil
+			return &c.current.Load().shown, nil
 		},
 	}
 }
 
-// Reload reads the files now. An error changes nothing.
-func (c *Certificate) Reload() error {
-	if !c.looking.CompareAndSwap(false, true) {
-		return nil // somebody is reading them
-	}
-	defer c.looking.Store(false)
+// Read reads the files now, and changes nothing before [Certificate.Use].
+func (c *Certificate) Read() (*Pair, error) {
 	seen, err := c.stat()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	return c.read(seen)
 }
+
+// Use shows a pair from now on, until the files change.
+func (c *Certificate) Use(p *Pair) { c.current.Store(p) }
 
 // look reads the files anew when they have changed. Only one handshake does so at a
 // time, and the others go on with what there is: a file system may hang.
@@ -81,20 +88,30 @@ func (c *Certificate) look() {
 	} else {
 		return
 	}
+	before := c.current.Load()
 	seen, err := c.stat()
-	if err != nil || same(seen[0], c.seen[0]) && same(seen[1], c.seen[1]) {
+	if err != nil || same(seen, before.seen) || same(seen, c.vain) {
 		return // while a file is replaced there may be none for a moment
 	}
-	if err := c.read(seen); err != nil {
+	p, err := c.read(seen)
+	if err != nil {
 		// Not said again before the files change again.
+		c.vain = seen
 		c.log.Error("the new certificate cannot be used, the one before stays", "err", err)
 		return
 	}
-	c.log.Info("the certificate was read again")
+	if c.current.CompareAndSwap(before, p) { // else a reload was quicker
+		c.log.Info("the certificate was read again")
+	}
 }
 
-func same(a, b fs.FileInfo) bool {
-	return os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size()
+func same(a, b [2]fs.FileInfo) bool {
+	for i := range a {
+		if !os.SameFile(a[i], b[i]) || !a[i].ModTime().Equal(b[i].ModTime()) || a[i].Size() != b[i].Size() {
+			return false
+		}
+	}
+	return true
 }
 
 func (c *Certificate) stat() (seen [2]fs.FileInfo, err error) {
@@ -111,21 +128,19 @@ func (c *Certificate) stat() (seen [2]fs.FileInfo, err error) {
 
 var parts = [2]string{"certificate", "key"}
 
-func (c *Certificate) read(seen [2]fs.FileInfo) error {
-	c.seen = seen
+func (c *Certificate) read(seen [2]fs.FileInfo) (*Pair, error) {
 	var content [2][]byte
 	for i, name := range []string{c.certificate, c.key} {
 		var err error
 		if content[i], err = readBounded(name, maxCertificate); err != nil {
-			return fmt.Errorf("the file of the %s cannot be read: %w", parts[i], withoutPath(err))
+			return nil, fmt.Errorf("the file of the %s cannot be read: %w", parts[i], withoutPath(err))
 		}
 	}
 	pair, err := tls.X509KeyPair(content[0], content[1])
 	if err != nil {
-		return fmt.Errorf("certificate and key cannot be used: %w", err)
+		return nil, fmt.Errorf("certificate and key cannot be used: %w", err)
 	}
-	c.current.Store(&pair)
-	return nil
+	return &Pair{pair, seen}, nil
 }
 
 func readBounded(name string, limit int64) ([]byte, error) {

@@ -15,7 +15,8 @@ import (
 
 // Declarer declares gateways while the process runs, beside those of its
 // configuration. What it did is on disk when it returns. Besides those of the store
-// its errors are [data.ErrDeclaredInFile], and where they say so the ones below.
+// its errors are [data.ErrDeclaredInFile], [ErrReloading] when ctx ended before a reload
+// did, and where they say so the ones below.
 type Declarer interface {
 	// Declare has a gateway declared as a JSON object says, or says as faults what is
 	// wrong with that. With anew it is [data.ErrExists] where there is one; else that

@@ -202,7 +202,7 @@
 //	408  the request did not come in time
 //	409  the message is being sent, has ended, is no dead letter, or was sent again already; the
 //	     declaration of the gateway cannot be used; the gateway exists, stands in the
-//	     configuration or is named by a route; there are too many
+//	     configuration or is named by a route; there are too many, or they take too much memory
 //	413  the body is larger than allowed
 //	415  the body is compressed
 //	421  the request names a host that is none of ours
@@ -212,8 +212,8 @@
 //	     from there; Retry-After
 //	431  the head of the request is too large
 //	500  a bug; the log has it
-//	503  stopping, no space, overloaded by writes, too many readers, the store did not answer, or the
-//	     configuration cannot be read; Retry-After
+//	503  stopping, no space, overloaded by writes, too many readers, the store did not answer, a
+//	     reload is under way, or the configuration cannot be read; Retry-After
 //
 // A list of errors names each place by JSON pointer or parameter, and a code:
 // required, null, type, unknown_field, empty_array, too_many, unknown_gateway;

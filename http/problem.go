@@ -201,7 +201,8 @@ func lookUp(err error) problem {
 			"A route of the configuration names this gateway; take it out of there first.")
 	case errors.Is(err, data.ErrTooMany):
 		return row(409, "too-many-gateways", "Too many gateways",
-			"As many gateways as there may be are declared over the API, or their declarations take as much as they may; delete some first.")
+			"At most "+strconv.Itoa(data.MaxDeclared)+" gateways may be declared over the API, which take at most "+strconv.Itoa(data.MaxDeclaredBytes>>20)+
+				" MiB of memory, and this would be more; delete some first, or have them say less.")
 
 	// The state of the server.
 	case errors.Is(err, errMisconfigured):
@@ -209,7 +210,7 @@ func lookUp(err error) problem {
 			"The configuration has mistakes, which errors lists by key; nothing changed.")
 	case errors.Is(err, ErrReloading):
 		return row(503, "reload-under-way", "Reload under way",
-			"Another reload takes its time; nothing changed. Try again later.", 5)
+			"A reload of the configuration, or what one has to wait for, takes its time; nothing changed. Try again later.", 5)
 	case errors.Is(err, ErrUnreadable):
 		return row(503, "configuration-unreadable", "Configuration cannot be read",
 			"The configuration was not read in time, or earlier readings of it have not ended; nothing changed. The log of the server says more.", 30)

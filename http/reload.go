@@ -28,7 +28,8 @@ type Reloader interface {
 
 // Why there was no reload.
 var (
-	// ErrReloading: others took too long.
+	// ErrReloading: another reload, or changes of gateways, took too long; nothing
+	// changed.
 	ErrReloading = errors.New("a reload is under way")
 	// ErrUnreadable: the configuration cannot be read, or not in time.
 	ErrUnreadable = errors.New("configuration cannot be read")

@@ -121,8 +121,8 @@ func TestCertificateIsReadAgain(t *testing.T) {
 		if got := strings.Count(lines.String(), "level=ERROR"); got != i+1 {
 			t.Errorf("spoilt in way %d: %d errors were logged, want %d:\n%s", i, got, i+1, lines)
 		}
-		if err := c.Reload(); err == nil || strings.Contains(err.Error(), files.key) {
-			t.Errorf("spoilt in way %d: Reload = %v, want an error without the path", i, err)
+		if _, err := c.Read(); err == nil || strings.Contains(err.Error(), files.key) {
+			t.Errorf("spoilt in way %d: Read = %v, want an error without the path", i, err)
 		}
 	}
 	if err := os.Remove(files.key); err != nil {
@@ -136,8 +136,21 @@ func TestCertificateIsReadAgain(t *testing.T) {
 		t.Errorf("the log shows a key:\n%s", lines)
 	}
 	writePair(t, files, 3)
-	if err := c.Reload(); err != nil || serialOf(t, c) != 3 {
-		t.Errorf("Reload = %v, the certificate is number %d; want 3 at once", err, serialOf(t, c))
+	next, err := c.Read()
+	if err != nil || serialOf(t, c) != 2 {
+		t.Errorf("Read = %v, the certificate is number %d; want it to stay 2", err, serialOf(t, c))
+	}
+	// What was read is shown, whatever the files are by then, until they are looked at.
+	if err := os.Remove(files.certificate); err != nil {
+		t.Fatal(err)
+	}
+	if c.Use(next); serialOf(t, c) != 3 {
+		t.Errorf("after Use the certificate is number %d; want 3 at once", serialOf(t, c))
+	}
+	writePair(t, files, 4)
+	at.advance(certificateLook)
+	if got := serialOf(t, c); got != 4 {
+		t.Errorf("at the look after that the certificate is number %d, want 4", got)
 	}
 }
 

@@ -54,10 +54,16 @@ func checkCertificate(t config.ServerTLS) error {
 	if !t.On() {
 		return nil
 	}
-	if _, err := httpapi.OpenCertificate(t.Certificate, t.Key, nil); err != nil {
-		return config.Mistakes{{Path: "http.tls", Problem: "expected a certificate and its key, in PEM: " + err.Error()}}
+	_, err := httpapi.OpenCertificate(t.Certificate, t.Key, nil)
+	return badCertificate(err)
+}
+
+// badCertificate makes a config.Mistakes of why a certificate cannot be used.
+func badCertificate(err error) error {
+	if err == nil {
+		return nil
 	}
-	return nil
+	return config.Mistakes{{Path: "http.tls", Problem: "expected a certificate and its key, in PEM: " + err.Error()}}
 }
 
 // openCertificate opens the certificate that the server shows, nil for none.
@@ -68,19 +74,26 @@ func (p *process) openCertificate() (err error) {
 	return err
 }
 
-// admit puts in force who is let in by a configuration that was read anew. The
-// certificate is looked at by itself, from time to time; whoever asks for a reload
-// need not wait for that.
-func (p *process) admit(h config.HTTP) error {
-	if err := p.server.Admit(keysOf(h), p.hostsOf(h)); err != nil {
+// readCertificate reads the certificate that the server shows anew. It is nil where
+// there is none, and where the configuration names others, which takes a restart. The
+// error is a config.Mistakes.
+func (p *process) readCertificate(t config.ServerTLS) (*httpapi.Pair, error) {
+	if p.certificate == nil || t != p.cfg.HTTP.TLS {
+		return nil, nil //nolint:nilnil // as above
+	}
+	pair, err := p.certificate.Read()
+	return pair, badCertificate(err)
+}
+
+// admit puts in force who is let in by a configuration that was read anew, and what the
+// server shows itself with.
+func (p *process) admit(next candidate) error {
+	if err := p.server.Admit(keysOf(next.cfg.HTTP), p.hostsOf(next.cfg.HTTP)); err != nil {
 		return err
 	}
-	p.warnOfAnybody(h)
-	if p.certificate == nil {
-		return nil
-	}
-	if err := p.certificate.Reload(); err != nil {
-		p.log.Error("the certificate cannot be used, the one before stays", "err", err)
+	p.warnOfAnybody(next.cfg.HTTP)
+	if next.shown != nil {
+		p.certificate.Use(next.shown)
 	}
 	return nil
 }

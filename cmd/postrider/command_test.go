@@ -85,6 +85,8 @@ func TestExitCodes(t *testing.T) {
 		"restore, a folder":   {[]string{"restore", t.TempDir()}, exitUsage, []string{"directory"}},
 		"restore of no back":  {[]string{"restore", wrong, "--storage.path", filepath.Join(t.TempDir(), "s")}, exitDamaged, []string{"no backup of Postrider"}},
 		"restore over a file": {[]string{"restore", wrong, "--storage.path", filepath.Dir(wrong)}, exitUsage, []string{"not empty", "storage.path"}},
+		"restore at a file":   {[]string{"restore", wrong, "--storage.path", template}, exitUsage, []string{"not a directory", "storage.path"}},
+		"restore below it":    {[]string{"restore", wrong, "--storage.path", filepath.Join(template, "s")}, exitUsage, []string{"not a directory", "storage.path"}},
 		"store is not a path": {inStore(writeFile(t, "file", "")), exitFailure, []string{"not a directory"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -64,5 +64,6 @@ func (p *process) reportHidden(before, now *snapshot) {
 
 // limitMemory sets the memory limit for what is declared now.
 func (p *process) limitMemory() {
-	limitMemory(p.store.Memtable(), len(p.declared.Load().gateways.names)+p.made.len())
+	made, weight := p.made.size()
+	p.memory.follow(needs{p.store.Memtable(), len(p.declared.Load().gateways.names) + made, weight})
 }

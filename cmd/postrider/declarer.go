@@ -29,15 +29,33 @@ type declarer struct {
 	changed func(gateway string) // has its lane get its definition anew
 	log     *slog.Logger
 
-	// changes is held for reading while a gateway changes, and for writing while the
-	// configuration does: what one was checked against is so until it is done.
-	changes sync.RWMutex
+	// changes is entered while a gateway changes, and shut while the configuration
+	// does: what one was checked against is so until it is done.
+	changes gate
 	mu      sync.Mutex
 	busy    map[string]chan struct{} // closed when the change of a gateway is done
 }
 
-// begin waits until nobody else changes a gateway, and keeps others from it until end.
+// begin waits until nobody else changes a gateway, nor the configuration, and keeps
+// others from it until end.
 func (d *declarer) begin(ctx context.Context, name string) error {
+	if err := d.reserve(ctx, name); err != nil {
+		return err
+	}
+	if d.changes.enter(ctx) != nil {
+		d.release(name)
+		return httpapi.ErrReloading
+	}
+	return nil
+}
+
+func (d *declarer) end(name string) {
+	d.changes.leave()
+	d.release(name)
+}
+
+// reserve waits until nobody else changes a gateway.
+func (d *declarer) reserve(ctx context.Context, name string) error {
 	for {
 		d.mu.Lock()
 		other := d.busy[name]
@@ -47,7 +65,6 @@ func (d *declarer) begin(ctx context.Context, name string) error {
 			}
 			d.busy[name] = make(chan struct{})
 			d.mu.Unlock()
-			d.changes.RLock()
 			return nil
 		}
 		d.mu.Unlock()
@@ -59,8 +76,7 @@ func (d *declarer) begin(ctx context.Context, name string) error {
 	}
 }
 
-func (d *declarer) end(name string) {
-	d.changes.RUnlock()
+func (d *declarer) release(name string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	close(d.busy[name])
@@ -99,7 +115,7 @@ func (d *declarer) Declare(ctx context.Context, name string, declaration []byte,
 	created = change.before == nil
 	err = d.store(ctx, name, declaration, func(err error) {
 		if err != nil {
-			d.made.giveUp(change.next.declaration, change.before)
+			d.made.giveUp(change.next, change.before)
 			return
 		}
 		d.made.put(change.next)
@@ -139,7 +155,7 @@ func (d *declarer) prepare(name, declaration string, anew bool) (*change, []http
 	if len(wrong) > 0 {
 		return nil, faultsOf(name, declaration, wrong), nil
 	}
-	if !d.made.reserve(declaration, c.before) {
+	if !d.made.reserve(c.next, c.before) {
 		return nil, nil, data.ErrTooMany
 	}
 	return c, nil, nil

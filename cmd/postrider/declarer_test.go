@@ -13,6 +13,7 @@ import (
 
 	"github.com/postrider/postrider/config"
 	"github.com/postrider/postrider/data"
+	httpapi "github.com/postrider/postrider/http"
 )
 
 // shelf is where a declarer under test keeps declarations.
@@ -113,12 +114,14 @@ func TestDeclareInOrder(t *testing.T) {
 			}
 		}
 		time.Sleep(500 * time.Millisecond)
-		if d.changes.TryLock() { // as a reload does, and waits for it
+		now, cancel := context.WithCancel(t.Context())
+		cancel()
+		if d.changes.shut(now) == nil { // as a reload does, and waits for it
 			t.Error("the configuration could change while gateways do")
-			d.changes.Unlock()
+			d.changes.open()
 		}
 		all.Wait()
-		if !d.changes.TryLock() {
+		if d.changes.shut(now) != nil {
 			t.Error("the configuration cannot change although no gateway does")
 		}
 		if took := time.Since(began); took != 10*time.Second {
@@ -132,14 +135,93 @@ func TestDeclareInOrder(t *testing.T) {
 	})
 }
 
+// Who declares a gateway does not wait for a change of the configuration for longer than
+// he has, and leaves nothing in the way of the next one.
+func TestDeclareBesideAReload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &shelf{takes: time.Second}
+		d := newDeclarer(t, s, config.Default())
+		if err := d.changes.shut(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		_, _, err := d.Declare(ctx, "a", []byte(somewhere), true)
+		if again := d.Undeclare(ctx, "a"); !errors.Is(err, httpapi.ErrReloading) || !errors.Is(again, httpapi.ErrReloading) {
+			t.Errorf("Declare() = %v, Undeclare() = %v; want %v", err, again, httpapi.ErrReloading)
+		}
+		if took := time.Since(began); took != 10*time.Second {
+			t.Errorf("both gave up after %v; want 10s", took)
+		}
+		done := make(chan error)
+		go func() {
+			_, _, err := d.Declare(t.Context(), "a", []byte(somewhere), true)
+			done <- err
+		}()
+		synctest.Wait()
+		d.changes.open()
+		if err := <-done; err != nil {
+			t.Errorf("Declare() = %v once the configuration is changed", err)
+		}
+	})
+}
+
+// A change of the configuration waits for those of gateways, has its turn before those
+// that come later, and gives up when its time is over.
+func TestGate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g gate
+		enter := func() {
+			if err := g.enter(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+		enter()
+		enter()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := g.shut(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("shut() = %v with two inside; want it to give up", err)
+		}
+		enter() // it is open again
+		var order []string
+		go func() {
+			if err := g.shut(t.Context()); err != nil {
+				t.Error(err)
+			}
+			order = append(order, "alone")
+			time.Sleep(time.Second)
+			g.open()
+		}()
+		synctest.Wait()
+		go func() {
+			enter()
+			order = append(order, "later")
+		}()
+		for range 3 {
+			synctest.Wait()
+			if len(order) > 0 {
+				t.Errorf("%v went on while others were inside", order)
+			}
+			g.leave()
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if fmt.Sprint(order) != "[alone later]" {
+			t.Errorf("they had their turns as %v; want [alone later]", order)
+		}
+	})
+}
+
 func TestDeclareThatIsNotKept(t *testing.T) {
 	s := &shelf{err: data.ErrNoSpace}
 	d := newDeclarer(t, s, config.Default())
 	if _, _, err := d.Declare(t.Context(), "a", []byte(somewhere), true); !errors.Is(err, data.ErrNoSpace) {
 		t.Errorf("Declare() = %v; want %v", err, data.ErrNoSpace)
 	}
-	if _, ok := d.declared.Gateway("a"); ok || d.made.bytes != 0 || d.made.coming != 0 || len(s.changed) > 0 {
-		t.Errorf("in force: %v, %d bytes, %d coming, told: %v", ok, d.made.bytes, d.made.coming, s.changed)
+	if _, ok := d.declared.Gateway("a"); ok || d.made.weight != 0 || d.made.coming != 0 || len(s.changed) > 0 {
+		t.Errorf("in force: %v, a weight of %d, %d coming, told: %v", ok, d.made.weight, d.made.coming, s.changed)
 	}
 	s.err = nil
 	if created, _, err := d.Declare(t.Context(), "a", []byte(somewhere), true); !created || err != nil {
@@ -153,15 +235,15 @@ func TestDeclareThatIsNotKept(t *testing.T) {
 	if err := d.Undeclare(t.Context(), "a"); !errors.Is(err, data.ErrStorage) {
 		t.Errorf("Undeclare() = %v", err)
 	}
-	if _, ok := d.declared.Gateway("a"); !ok || d.made.bytes != len(somewhere) {
-		t.Errorf("in force: %v, %d bytes; want it as it was", ok, d.made.bytes)
+	if _, ok := d.declared.Gateway("a"); !ok || d.made.weight < len(somewhere) || d.made.weight != d.made.entries["a"].weight() {
+		t.Errorf("in force: %v, a weight of %d; want it as it was", ok, d.made.weight)
 	}
 }
 
 func TestThereAreNotTooMany(t *testing.T) {
 	s := &shelf{}
 	d := newDeclarer(t, s, config.Default())
-	for i := range maxMade {
+	for i := range data.MaxDeclared {
 		d.made.entries[fmt.Sprint(i)] = madeEntry{}
 	}
 	declare := func(name string, want error) {
@@ -177,12 +259,18 @@ func TestThereAreNotTooMany(t *testing.T) {
 	}
 	declare("one-more", nil)
 	declare("another", data.ErrTooMany)
-	d.made.entries, d.made.bytes = map[string]madeEntry{"large": {declaration: strings.Repeat("x", maxMadeBytes)}}, maxMadeBytes
+	d.made.entries, d.made.weight = map[string]madeEntry{"large": {declaration: strings.Repeat("x", data.MaxDeclaredBytes)}}, data.MaxDeclaredBytes
 	declare("small", data.ErrTooMany)
 	declare("large", nil)
 	declare("small", nil)
-	if d.made.bytes != 2*len(somewhere) || d.made.coming != 0 {
-		t.Errorf("%d bytes are counted, %d are coming; want %d, 0", d.made.bytes, d.made.coming, 2*len(somewhere))
+	if want := 2 * d.made.entries["small"].weight(); d.made.weight != want || d.made.coming != 0 {
+		t.Errorf("a weight of %d is counted, %d are coming; want %d, 0", d.made.weight, d.made.coming, want)
+	}
+	// What counts is what it comes to, not how long it is.
+	short := fmt.Sprintf(`{"url":"https://example.org/","settings":{"a":"%s"},"body":{"json":[%s""]}}`, strings.Repeat("x", 4<<10), strings.Repeat(`"{{settings.a}}",`, 1000))
+	d.made.weight = data.MaxDeclaredBytes - 1<<20
+	if _, _, err := d.Declare(t.Context(), "short", []byte(short), true); !errors.Is(err, data.ErrTooMany) {
+		t.Errorf("Declare() of %d bytes that come to 4 MiB = %v; want %v", len(short), err, data.ErrTooMany)
 	}
 }
 

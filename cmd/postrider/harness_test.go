@@ -95,6 +95,7 @@ type instance struct {
 	cancel  context.CancelFunc
 	ended   chan struct{}
 	err     error // of run, once ended is closed
+	process *process
 }
 
 // loadFunc is how a reload reads the configuration.
@@ -120,6 +121,7 @@ func startWith(t *testing.T, cfg *config.Config, o runOptions) *instance {
 	}
 	listening := make(chan net.Addr, 1)
 	o.errs, o.hangups, o.listening = p.log, p.hangups, func(a net.Addr) { listening <- a }
+	o.running = func(is *process) { p.process = is }
 	if o.load == nil {
 		o.load = func() (*config.Config, error) { return (<-p.loads)() }
 	}

@@ -4,16 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/spf13/cobra"
-
-	"github.com/postrider/postrider/data"
-	"github.com/postrider/postrider/http/dialect"
-	"github.com/postrider/postrider/http/egress"
 )
 
 // healthTimeout bounds the whole question: who asks does so again soon.
@@ -22,24 +15,24 @@ const healthTimeout = 5 * time.Second
 // healthCommand asks a server how it is, for container images that have no shell and
 // no other program that could.
 func healthCommand() *cobra.Command {
-	var server string
+	server := remote{direct: true}
 	var ready bool
 	c := &cobra.Command{
 		Use:   "health",
 		Short: "Ask a running server whether it answers; exit code 0 when it does, else 1",
 		Long: "Ask a running server whether it answers, or with --ready whether it takes what is new.\n" +
-			"It is looked for where the configuration has it listen, or at --server.",
+			"It is looked for where the configuration has it listen, or at --server. With TLS it has\n" +
+			"to show the certificate of the configuration, or one that --ca-file vouches for.",
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			address, err := healthAddress(c, server)
-			if err != nil {
+			if err := server.locate(c); err != nil {
 				return err
 			}
 			path := "/healthz"
 			if ready {
 				path = "/readyz"
 			}
-			says, err := askHealth(c.Context(), address+path)
+			says, err := askHealth(c.Context(), &server, path)
 			if err != nil {
 				return err
 			}
@@ -48,45 +41,46 @@ func healthCommand() *cobra.Command {
 		},
 	}
 	configFlags(c)
-	c.Flags().StringVar(&server, "server", "", "address of the server; without it the configuration says where it is")
+	c.Flags().StringVar(&server.address, "server", "", "address of the server; without it the configuration says where it is")
+	server.trust.flags(c)
 	c.Flags().BoolVar(&ready, "ready", false, "ask whether it takes what is new, not only whether it answers")
 	return c
 }
 
-func healthAddress(c *cobra.Command, server string) (string, error) {
-	if server != "" {
-		return serverAddress(server)
+// locate finds out from the configuration where a server without an address is, and
+// what it shows itself with.
+func (r *remote) locate(c *cobra.Command) error {
+	if r.address != "" {
+		return nil
 	}
 	cfg, err := loadConfig(c, perhaps)
 	if err != nil {
-		return "", err
+		return err
 	}
 	if cfg.HTTP.Port == 0 {
-		return "", usageError{errors.New("with http.port 0 only --server says where the server is")}
+		return usageError{errors.New("with http.port 0 only --server says where the server is")}
 	}
-	return ownAddress(cfg.HTTP, cfg.HTTP.Port), nil
+	r.address = ownAddress(cfg.HTTP, cfg.HTTP.Port)
+	if cfg.HTTP.TLS.On() {
+		r.trust.own = cfg.HTTP.TLS.Certificate
+	}
+	return nil
 }
 
 // askHealth returns what a server says of itself when it is well.
-func askHealth(ctx context.Context, address string) (string, error) {
-	client := egress.New(egress.Options{Version: version})
-	defer client.Close()
-	a, cause := client.Do(ctx, dialect.Request{Method: http.MethodGet, URL: address}, healthTimeout)
-	switch {
-	case cause == data.CauseRendering:
-		return "", usageError{errUnsendable}
-	case cause != data.CauseNone:
-		return "", fmt.Errorf("the server does not answer (%s)", cause)
+func askHealth(ctx context.Context, server *remote, path string) (string, error) {
+	answer, err := server.call(ctx, errand{path: path, limit: healthTimeout})
+	if no, ok := errors.AsType[refused](err); ok {
+		return "", fmt.Errorf("the server answers with %d: %s", no.status, no.says)
+	}
+	if err != nil {
+		return "", err
 	}
 	var said struct {
-		Status  string   `json:"status"`
-		Reasons []string `json:"reasons"`
+		Status string `json:"status"`
 	}
-	if err := json.Unmarshal(a.Body, &said); err != nil && a.Status == http.StatusOK {
-		return "", errNotOurs
-	}
-	if a.Status != http.StatusOK {
-		return "", fmt.Errorf("the server answers with %d: %s", a.Status, printable(strings.Join(said.Reasons, "; ")))
+	if err := readAnswer(answer, &said); err != nil {
+		return "", err
 	}
 	if said.Status == "" {
 		return "", errNotOurs

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"slices"
@@ -10,12 +11,6 @@ import (
 	"github.com/postrider/postrider/config"
 	"github.com/postrider/postrider/data"
 	"github.com/postrider/postrider/http/dialect"
-)
-
-// What may be declared over the API: all of it is in memory.
-const (
-	maxMade      = 100_000
-	maxMadeBytes = 256 << 20 // of declarations
 )
 
 // made is the gateways that are declared over the API, compiled. They are apart from
@@ -28,7 +23,7 @@ type made struct {
 
 	mu      sync.RWMutex
 	entries map[string]madeEntry
-	bytes   int      // of declarations
+	weight  int      // of them, and of what is about to be
 	coming  int      // entries that are about to be, as far as they are new
 	names   []string // sorted; nil after a change, until somebody asks
 }
@@ -37,6 +32,14 @@ type made struct {
 type madeEntry struct {
 	entry
 	declaration string
+}
+
+// weight is about how many bytes of memory it takes beyond what every gateway does.
+func (e madeEntry) weight() int {
+	if e.dialect == nil {
+		return len(e.declaration)
+	}
+	return len(e.declaration) + e.dialect.Weight()
 }
 
 func newMade() *made {
@@ -60,12 +63,18 @@ func (m *made) entry(name string) (entry, bool) {
 }
 
 func (m *made) len() int {
+	n, _ := m.size()
+	return n
+}
+
+// size returns how many there are, and how much they weigh.
+func (m *made) size() (n, weight int) {
 	if m == nil {
-		return 0
+		return 0, 0
 	}
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return len(m.entries)
+	return len(m.entries), m.weight
 }
 
 // gateways lists all of them by name.
@@ -85,21 +94,21 @@ func (m *made) gateways() []data.Gateway {
 	return all
 }
 
-// reserve makes room for a declaration in place of another one, nil for none, until
-// put or giveUp. It is false when there is none.
-func (m *made) reserve(declaration string, before *madeEntry) bool {
+// reserve makes room for a gateway in place of another one, nil for none, until put or
+// giveUp. It is false when there is none.
+func (m *made) reserve(next madeEntry, before *madeEntry) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	more := len(declaration)
+	more := next.weight()
 	if before != nil {
-		more -= len(before.declaration)
-	} else if len(m.entries)+m.coming >= maxMade {
+		more -= before.weight()
+	} else if len(m.entries)+m.coming >= data.MaxDeclared {
 		return false
 	}
-	if more > 0 && m.bytes+more > maxMadeBytes {
+	if more > 0 && m.weight+more > data.MaxDeclaredBytes {
 		return false
 	}
-	m.bytes += more
+	m.weight += more
 	if before == nil {
 		m.coming++
 	}
@@ -107,12 +116,12 @@ func (m *made) reserve(declaration string, before *madeEntry) bool {
 }
 
 // giveUp takes back what was reserved.
-func (m *made) giveUp(declaration string, before *madeEntry) {
+func (m *made) giveUp(next madeEntry, before *madeEntry) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.bytes -= len(declaration)
+	m.weight -= next.weight()
 	if before != nil {
-		m.bytes += len(before.declaration)
+		m.weight += before.weight()
 	} else {
 		m.coming--
 	}
@@ -131,7 +140,7 @@ func (m *made) put(e madeEntry) {
 func (m *made) remove(name string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.bytes -= len(m.entries[name].declaration)
+	m.weight -= m.entries[name].weight()
 	delete(m.entries, name)
 	m.names = nil
 }
@@ -142,24 +151,59 @@ func (m *made) load(d data.Declared, delivery config.Delivery) config.Mistakes {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.entries[d.Gateway], m.names = e, nil
-	m.bytes += len(e.declaration)
+	m.weight += e.weight()
 	return wrong
 }
 
-// renew compiles all anew, since what holds for every gateway has changed.
-func (m *made) renew(delivery config.Delivery) (all config.Mistakes) {
+// renewal is the gateways of made compiled for what is to hold for every gateway,
+// beside those that are in force.
+type renewal struct {
+	delivery config.Delivery
+	entries  map[string]renewed
+}
+
+type renewed struct {
+	madeEntry
+	before madeEntry // what it was made of
+	wrong  config.Mistakes
+}
+
+func newRenewal(delivery config.Delivery) *renewal {
+	return &renewal{delivery: delivery, entries: make(map[string]renewed)}
+}
+
+// catchUp compiles of the gateways that there are now those that r does not have as
+// they are, until ctx ends. Called again it is quick, unless much changed meanwhile.
+func (m *made) catchUp(ctx context.Context, r *renewal) error {
 	m.mu.RLock()
-	entries := maps.Clone(m.entries)
+	now := maps.Clone(m.entries)
 	m.mu.RUnlock()
-	for _, name := range slices.Sorted(maps.Keys(entries)) {
-		before := entries[name]
-		e, wrong := m.compile(name, before.declaration, delivery, before.dialect)
-		entries[name] = e
-		all = append(all, wrong...)
+	maps.DeleteFunc(r.entries, func(name string, _ renewed) bool { _, ok := now[name]; return !ok })
+	for name, e := range now {
+		if done, ok := r.entries[name]; ok && done.before.dialect == e.dialect && done.before.declaration == e.declaration {
+			continue
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		next, wrong := m.compile(name, e.declaration, r.delivery, e.dialect)
+		r.entries[name] = renewed{next, e, wrong}
+	}
+	return nil
+}
+
+// renew puts in force what was compiled anew, of all gateways that there are. None is
+// about to be.
+func (m *made) renew(r *renewal) (all config.Mistakes) {
+	entries, weight := make(map[string]madeEntry, len(r.entries)), 0
+	for _, name := range slices.Sorted(maps.Keys(r.entries)) {
+		entries[name] = r.entries[name].madeEntry
+		weight += entries[name].weight()
+		all = append(all, r.entries[name].wrong...)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.entries = entries
+	m.entries, m.weight = entries, weight
 	return all
 }
 

@@ -108,6 +108,7 @@ func meaning(answer []byte) string {
 		Title  string   `json:"title"`
 		Detail string   `json:"detail"`
 		As     string   `json:"resent_as"`
+		Why    []string `json:"reasons"`
 		Errors []struct {
 			Pointer   string `json:"pointer"`
 			Parameter string `json:"parameter"`
@@ -125,6 +126,8 @@ func meaning(answer []byte) string {
 		return a.ID
 	case a.As != "":
 		return a.Title + " as " + a.As
+	case len(a.Why) > 0: // they say all that the title does
+		return strings.Join(a.Why, "; ")
 	case a.Title == "" && a.Detail == "" && len(a.Errors) == 0:
 		return notOurs
 	}

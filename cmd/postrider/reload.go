@@ -26,6 +26,7 @@ const (
 
 var (
 	errSlowReading     = errors.New("the configuration was not read in time; is a file of it a pipe that nobody writes to?")
+	errSlowChanges     = errors.New("gateways that are declared over the API were not compiled in time, or changes of them did not end")
 	errTooManyReadings = errors.New("earlier readings of the configuration have not ended; restart the process once its files can be read")
 )
 
@@ -101,6 +102,7 @@ func (r *reloader) Reload(ctx context.Context) (httpapi.Reloaded, []httpapi.KeyF
 type candidate struct {
 	cfg      *config.Config
 	snapshot *snapshot
+	shown    *httpapi.Pair // nil where the certificate stays
 }
 
 // reload waits for its turn, until ctx ends, and then puts the configuration in force
@@ -122,13 +124,16 @@ func (r *reloader) reload(ctx context.Context) (came httpapi.Reloaded, err error
 		return came, data.ErrStopping // what is about to end needs no other gateways
 	}
 	if err == nil {
-		came, err = r.apply(next)
+		came, err = r.apply(ctx, next)
+	}
+	if errors.Is(err, data.ErrStopping) {
+		return came, err
 	}
 	p.metrics.reloaded(err == nil)
 	r.note(err, came.NeedsRestart)
 	if err != nil {
 		p.log.Error("the configuration is not reloaded, nothing changes", refusal(err)...)
-		if _, ok := errors.AsType[config.Mistakes](err); !ok {
+		if mistakesOf(err) == nil && !errors.Is(err, httpapi.ErrReloading) {
 			err = fmt.Errorf("%w: %w", httpapi.ErrUnreadable, err)
 		}
 		return came, err
@@ -142,23 +147,35 @@ func (r *reloader) reload(ctx context.Context) (came httpapi.Reloaded, err error
 }
 
 // apply puts a configuration in force, unless its routes name gateways that are
-// declared nowhere. No gateway is declared over the API meanwhile.
-func (r *reloader) apply(next candidate) (came httpapi.Reloaded, err error) {
+// declared nowhere. No gateway is declared over the API meanwhile; what takes long is
+// done before. It waits until ctx ends.
+func (r *reloader) apply(ctx context.Context, next candidate) (came httpapi.Reloaded, err error) {
 	p := r.process
-	p.declarer.changes.Lock()
-	defer p.declarer.changes.Unlock()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(r.life, cancel)()
+	renewal, err := r.prepare(ctx, next.cfg.Delivery)
+	if err != nil {
+		return came, r.late()
+	}
+	if p.declarer.changes.shut(ctx) != nil {
+		return came, r.late()
+	}
+	defer p.declarer.changes.open()
+	if renewal != nil && p.made.catchUp(ctx, renewal) != nil {
+		return came, r.late()
+	}
 	if err := next.cfg.CheckTargets(p.declared.isMade); err != nil {
 		return came, err
 	}
-	if err := p.admit(next.cfg.HTTP); err != nil {
+	if err := p.admit(next); err != nil {
 		return came, err
 	}
 	next.snapshot.made = p.made
-	was, is := p.declared.Load().delivery(), next.cfg.Delivery
-	if !alike(was, is) {
-		p.reportUnusable(p.made.renew(is))
+	if renewal != nil {
+		p.reportUnusable(p.made.renew(renewal))
 	}
-	p.client.Allow(is.APINetworks)
+	p.client.Allow(next.cfg.Delivery.APINetworks)
 	before := p.declared.Swap(next.snapshot)
 	p.reportHidden(before, next.snapshot)
 	p.limitMemory()
@@ -168,6 +185,29 @@ func (r *reloader) apply(next candidate) (came httpapi.Reloaded, err error) {
 	// What the process started with is what it has, however often it was reloaded.
 	came.NeedsRestart = p.cfg.NeedsRestart(next.cfg)
 	return came, nil
+}
+
+// prepare compiles the gateways that are declared over the API for other defaults,
+// while they may change. It returns nil where they come to the same.
+func (r *reloader) prepare(ctx context.Context, is config.Delivery) (*renewal, error) {
+	if alike(r.process.declared.Load().delivery(), is) {
+		return nil, nil //nolint:nilnil // nothing to do is no error
+	}
+	renewal := newRenewal(is)
+	for range 2 { // while the first one goes on, many may change
+		if err := r.process.made.catchUp(ctx, renewal); err != nil {
+			return nil, err
+		}
+	}
+	return renewal, nil
+}
+
+// late says why a configuration that is right was not put in force.
+func (r *reloader) late() error {
+	if r.life.Err() != nil {
+		return data.ErrStopping
+	}
+	return fmt.Errorf("%w: %w", httpapi.ErrReloading, errSlowChanges)
 }
 
 // alike reports whether gateways that are declared over the API come to the same by
@@ -196,7 +236,11 @@ func (r *reloader) read(ctx context.Context) (candidate, error) {
 			return candidate{}, err
 		}
 		s, err := checkAll(cfg, r.process.base, r.process.declared.Load().gateways, cfg.Propagator.Enabled)
-		return candidate{cfg, s}, err
+		if err != nil {
+			return candidate{}, err
+		}
+		shown, err := r.process.readCertificate(cfg.HTTP.TLS)
+		return candidate{cfg, s, shown}, err
 	})
 }
 

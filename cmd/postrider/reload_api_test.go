@@ -164,7 +164,11 @@ func TestReloadCompilesNothingOfTheAPI(t *testing.T) {
 	if alike(cfg.Delivery, next.Delivery) {
 		t.Error("gateways of the API would not follow the defaults")
 	}
-	if wrong := d.made.renew(next.Delivery); len(wrong) > 0 {
+	r := newRenewal(next.Delivery)
+	if err := d.made.catchUp(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	if wrong := d.made.renew(r); len(wrong) > 0 {
 		t.Errorf("renew() = %v", wrong)
 	}
 	if after, _ := d.made.entry("a"); after.dialect != before.dialect || after.shown.Timeout != before.shown.Timeout+1 {

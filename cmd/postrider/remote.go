@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -34,7 +33,8 @@ const (
 type remote struct {
 	address string
 	keyFile string
-	caFile  string
+	trust   trust
+	direct  bool         // it is sent no key, and not by a proxy
 	base    string       // address without a slash at its end, once there is a client
 	client  *http.Client // made with the first request
 }
@@ -43,7 +43,7 @@ func (r *remote) flags(c *cobra.Command) {
 	standard := config.Default().HTTP
 	c.Flags().StringVar(&r.address, "server", ownAddress(standard, standard.Port), "address of the server")
 	c.Flags().StringVar(&r.keyFile, "key-file", "", "file that holds the API key; without it POSTRIDER_KEY is used")
-	c.Flags().StringVar(&r.caFile, "ca-file", "", "file with the certificates (PEM) that the server's is to be signed by, instead of those of the system")
+	r.trust.flags(c)
 }
 
 // serverAddress is an address of a server that paths can be put behind.
@@ -121,21 +121,18 @@ func (r *remote) connect() error {
 		return err
 	}
 	r.base = address
+	secured, err := r.trust.config()
+	if err != nil {
+		return err
+	}
 	transport := &http.Transport{
 		Proxy:              http.ProxyFromEnvironment,
 		DialContext:        (&net.Dialer{Timeout: callTimeout / 2}).DialContext,
 		DisableCompression: true,
-		TLSClientConfig:    &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSClientConfig:    secured,
 	}
-	if r.caFile != "" {
-		pem, err := os.ReadFile(r.caFile)
-		if err != nil {
-			return usageError{fmt.Errorf("read the certificates: %w", err)}
-		}
-		transport.TLSClientConfig.RootCAs = x509.NewCertPool()
-		if !transport.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
-			return usageError{errors.New("the file of certificates has none in PEM")}
-		}
+	if r.direct {
+		transport.Proxy = nil
 	}
 	r.client = &http.Client{
 		Transport:     transport,
@@ -157,8 +154,8 @@ func (r *remote) request(ctx context.Context, a errand) (*http.Request, error) {
 	if err != nil {
 		return nil, usageError{errors.New("the address of the server is not a URL")}
 	}
-	request.GetBody = nil                                                        // what cannot be rewound is not sent again
-	key, err := aside(ctx, func() (string, error) { return readKey(r.keyFile) }) // it may be a pipe
+	request.GetBody = nil         // what cannot be rewound is not sent again
+	key, err := aside(ctx, r.key) // it may be a pipe
 	if err != nil {
 		return nil, err
 	}
@@ -173,11 +170,15 @@ func (r *remote) request(ctx context.Context, a errand) (*http.Request, error) {
 	return request, nil
 }
 
-func readKey(file string) (string, error) {
-	if file == "" {
+// key returns the API key, "" for none.
+func (r *remote) key() (string, error) {
+	switch {
+	case r.direct:
+		return "", nil
+	case r.keyFile == "":
 		return os.Getenv("POSTRIDER_KEY"), nil
 	}
-	b, err := os.ReadFile(file)
+	b, err := os.ReadFile(r.keyFile)
 	if err != nil {
 		return "", usageError{fmt.Errorf("read the API key: %w", err)}
 	}
@@ -193,6 +194,8 @@ func (a errand) unanswered(ctx context.Context, err error) error {
 	dialled, notDialled := errors.AsType[*net.OpError](err)
 	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
 	switch {
+	case errors.Is(err, errOtherCertificate):
+		return fmt.Errorf("the server was not reached, its certificate is not trusted: %w", err)
 	case untrusted:
 		return fmt.Errorf("the server was not reached, its certificate is not trusted: %w; --ca-file names whom to trust", err)
 	case notDialled && dialled.Op == "dial":

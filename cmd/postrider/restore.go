@@ -59,7 +59,7 @@ func restore(c *cobra.Command, cfg *config.Config, path string) error {
 		return err
 	}
 	defer func() { _ = in.Close() }() // it was only read
-	limitMemory(int64(cfg.Storage.Memtable), 0)
+	new(memoryLimit).follow(needs{memtable: int64(cfg.Storage.Memtable)})
 	shown := newProgress(c.ErrOrStderr(), "restored")
 	done, err := badger.Restore(c.Context(), badger.Options{
 		Path:    cfg.Storage.Path,
@@ -68,10 +68,12 @@ func restore(c *cobra.Command, cfg *config.Config, path string) error {
 		Logger:  newLogger(cfg.Log, c.ErrOrStderr()),
 	}, in, func(b badger.Backup) { shown.show(b, total) })
 	shown.end()
-	if errors.Is(err, data.ErrOccupied) {
+	switch {
+	case errors.Is(err, data.ErrNoDirectory):
+		return usageError{fmt.Errorf("%w; set storage.path to a directory that is empty or not there yet", err)}
+	case errors.Is(err, data.ErrOccupied):
 		return usageError{fmt.Errorf("%w; a restore replaces nothing: move what is there away, or set storage.path to another directory", err)}
-	}
-	if err != nil {
+	case err != nil:
 		return err
 	}
 	_, err = fmt.Fprint(c.OutOrStdout(), restoredText(cfg.Storage.Path, done))

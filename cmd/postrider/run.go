@@ -68,6 +68,7 @@ type runOptions struct {
 	loadLimit  time.Duration  // for load and what follows from it; 0 means reloadLimit
 	clock      badger.Clock   // nil means the system's
 	listening  func(net.Addr) // told where; nil for nobody
+	running    func(*process) // told what, before that; nil for nobody
 	fault      func(actor string, message any)
 }
 
@@ -109,6 +110,9 @@ func run(ctx context.Context, cfg *config.Config, o runOptions) error {
 		return errors.Join(err, store.Close())
 	}
 	notify(notifyReady)
+	if o.running != nil {
+		o.running(p)
+	}
 	if o.listening != nil {
 		o.listening(p.listener.Addr())
 	}
@@ -146,6 +150,7 @@ type process struct {
 	made     *made   // the gateways that are declared over the API
 	declarer *declarer
 	reloads  *reloader
+	memory   memoryLimit
 	client   *egress.Client
 	tree     *actors.Tree
 	server   *httpapi.Server
@@ -208,9 +213,7 @@ func (p *process) start(o runOptions) (err error) {
 		declared: &p.declared, made: p.made, log: p.log,
 		keep: p.tree.Persister.Declare,
 		changed: func(gateway string) {
-			if p.made.len()%memoryStep == 0 { // setting it stops everything for a moment
-				p.limitMemory()
-			}
+			p.limitMemory()
 			p.tree.RedefineOne(gateway)
 		},
 	}

@@ -118,9 +118,10 @@ func (o options) open(ctx context.Context, log io.Writer) (l *lab, err error) {
 	if l.dir, err = os.MkdirTemp(l.parent, "versus-"); err != nil {
 		return nil, err
 	}
+	dir := l.dir
 	defer func() {
-		if err != nil {
-			_ = os.RemoveAll(l.dir)
+		if err != nil { // then there is no l any more
+			_ = os.RemoveAll(dir)
 		}
 	}()
 	// A database server runs as somebody else, and has to get at its own directory.
@@ -170,7 +171,7 @@ func (l *lab) program(ctx context.Context) (err error) {
 	}
 	info, err := buildinfo.ReadFile(l.binary)
 	if err != nil {
-		return err
+		return fmt.Errorf("read what %s was built from: %w; expected postrider itself after --binary, as make build makes it", l.binary, err)
 	}
 	l.version = join(l.version, info.GoVersion)
 	if l.profiles != "" {

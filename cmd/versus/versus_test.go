@@ -349,6 +349,28 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
+// What cannot be our program is named, and nothing is left behind.
+func TestNoProgram(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ script, says string }{
+		"ends with an error": {"exit 3", "exit status 3"},
+		"says nothing":       {"exit 0", "expected postrider itself"},
+	} {
+		dir := t.TempDir()
+		script := filepath.Join(t.TempDir(), "script")
+		if err := os.WriteFile(script, []byte("#!/bin/sh\n"+c.script+"\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		err := execute(t.Context(), []string{"bench", "--binary", script, "--dir", dir}, nil, t.Output(), t.Output())
+		if err == nil || !strings.Contains(err.Error(), script) || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: versus bench = %v; want an error with the path and %q", name, err, c.says)
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+			t.Errorf("%s: %v is left, %v", name, left, err)
+		}
+	}
+}
+
 // The floor and the program are compared through the command line, in a size that
 // says nothing, and nothing is left behind.
 func TestRun(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -205,6 +206,90 @@ func TestRestoreTouchesNothingThatIsThere(t *testing.T) {
 	files, err := os.ReadDir(dir)
 	if err != nil || len(files) != 1 {
 		t.Errorf("after that there are %v, %v", files, err)
+	}
+}
+
+// What ends before there is a store leaves nothing that was not there before.
+func TestRestoreThatFailsLeavesNothing(t *testing.T) {
+	k := sample(t)
+	backup := k.backup()
+	cut := backup[:len(backup)-1]
+	restore := func(path string, backup []byte) error {
+		_, err := Restore(t.Context(), optionsIn(path, k.options.Clock), bytes.NewReader(backup), nil)
+		return err
+	}
+	names := func(dir string) string {
+		t.Helper()
+		files, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all []string
+		for _, f := range files {
+			all = append(all, f.Name())
+		}
+		return strings.Join(all, " ")
+	}
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, []byte("a"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wantErr(t, "restore at a file", restore(file, backup), data.ErrNoDirectory)
+	wantErr(t, "restore below a file", restore(filepath.Join(file, "a", "b"), backup), data.ErrNoDirectory)
+	wantErr(t, "restore of a part, into what is not there", restore(filepath.Join(dir, "a", "b"), cut), data.ErrBadBackup)
+	if got := names(dir); got != "file" {
+		t.Errorf("after that there are %s, want the file alone", got)
+	}
+	wantErr(t, "restore of a part, into what is empty", restore(t.TempDir(), cut), data.ErrBadBackup)
+	volume := t.TempDir()
+	if err := os.Mkdir(filepath.Join(volume, "lost+found"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	wantErr(t, "restore of a part, into a volume", restore(volume, cut), data.ErrBadBackup)
+	if got := names(volume); got != "lost+found" {
+		t.Errorf("after that there are %s, want lost+found alone", got)
+	}
+	if err := os.WriteFile(filepath.Join(volume, "lock"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wantErr(t, "restore of a part, into what was locked once", restore(volume, cut), data.ErrBadBackup)
+	if got := names(volume); got != "lock lost+found" {
+		t.Errorf("after that there are %s, want what there was", got)
+	}
+	if err := restore(volume, backup); err != nil {
+		t.Errorf("restore after all = %v", err)
+	}
+}
+
+// A lock that was removed is nobody's.
+func TestLockThatIsRemoved(t *testing.T) {
+	dir := t.TempDir()
+	first, err := lock(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = first.Close() })
+	path := filepath.Join(dir, "lock")
+	if there, err := itself(first, path); !there || err != nil {
+		t.Errorf("itself() = %v, %v; want true", there, err)
+	}
+	if _, err := lock(dir); !errors.Is(err, data.ErrInUse) {
+		t.Errorf("lock() = %v; want %v", err, data.ErrInUse)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if there, err := itself(first, path); there || err != nil {
+		t.Errorf("itself() of what was removed = %v, %v; want false", there, err)
+	}
+	second, err := lock(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = second.Close() })
+	if there, err := itself(first, path); there || err != nil {
+		t.Errorf("itself() of one in whose place another is = %v, %v; want false", there, err)
 	}
 }
 

@@ -31,10 +31,10 @@ type Restored struct {
 }
 
 // Restore makes a store of a backup, in a directory that is missing or empty; else it is
-// a [data.ErrOccupied], or a [data.ErrInUse], and nothing is touched. Of the options only
-// Memtable is not used: it is the backup's. What is cut off or changed is a
-// [data.ErrBadBackup], and one of a later version a [data.ErrNewerFormat]; no store is
-// there then, nor after anything else that ends it early.
+// a [data.ErrOccupied], a [data.ErrNoDirectory] or a [data.ErrInUse], and nothing is
+// touched. Of the options only Memtable is not used: it is the backup's. What is cut off or
+// changed is a [data.ErrBadBackup], and one of a later version a [data.ErrNewerFormat];
+// nothing is left of it then, nor after anything else that ends it early.
 //
 // The store is as it was, and what is different is what its first start sees to, as after
 // a reboot: attempts under way are settled as cut off, and nothing that was waiting is due
@@ -50,6 +50,9 @@ func Restore(ctx context.Context, o Options, in io.Reader, progress func(Backup)
 	if err := o.validate(); err != nil {
 		return done, err
 	}
+	if err := checkDirectory(o.Path); err != nil {
+		return done, err
+	}
 	if err := checkUnlocked(o.Path); err != nil {
 		return done, err
 	}
@@ -60,17 +63,16 @@ func Restore(ctx context.Context, o Options, in io.Reader, progress func(Backup)
 	if err != nil {
 		return done, err
 	}
-	if err := makeDir(o.Path); err != nil {
-		return done, err
-	}
-	lockf, err := lock(o.Path)
+	lockf, leave, err := occupy(o.Path)
 	if err != nil {
 		return done, err
 	}
-	defer func() { err = errors.Join(err, lockf.Close()) }()
-	if err := checkVacant(o.Path); err != nil { // somebody may have been faster
-		return done, err
-	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, leave())
+		}
+		err = errors.Join(err, lockf.Close())
+	}()
 	dir := filepath.Join(o.Path, restoring)
 	defer func() {
 		if err != nil {
@@ -87,6 +89,52 @@ func Restore(ctx context.Context, o Options, in io.Reader, progress func(Backup)
 	return done, putInPlace(o.Path)
 }
 
+// occupy makes a directory for a store and takes it for this process. leave takes away
+// what of it was not there before.
+func occupy(path string) (lockf *os.File, leave func() error, err error) {
+	made, err := missing(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		if err != nil {
+			removeEmpty(made)
+		}
+	}()
+	if err := makeDir(path); err != nil {
+		return nil, nil, err
+	}
+	locked := filepath.Join(path, "lock")
+	before, err := exists(locked)
+	if err != nil {
+		return nil, nil, err
+	}
+	if lockf, err = lock(path); err != nil {
+		return nil, nil, err
+	}
+	leave = func() error {
+		var err error
+		if !before {
+			err = os.Remove(locked) // those who wait for it find out, see lock
+		}
+		removeEmpty(made)
+		return err
+	}
+	if err := checkVacant(path); err != nil { // somebody may have been faster
+		return nil, nil, errors.Join(err, lockf.Close())
+	}
+	return lockf, leave, nil
+}
+
+// removeEmpty removes directories, as far as nothing is in them.
+func removeEmpty(dirs []string) {
+	for _, dir := range dirs {
+		if os.Remove(dir) != nil {
+			return // somebody else uses it now
+		}
+	}
+}
+
 // checkUnlocked reports whether somebody has a store open in a directory.
 func checkUnlocked(path string) error {
 	f, err := os.Open(filepath.Join(path, "lock"))
@@ -101,6 +149,21 @@ func checkUnlocked(path string) error {
 		err = data.ErrInUse
 	}
 	return errors.Join(err, f.Close())
+}
+
+// checkDirectory refuses what cannot be a directory: it is something else, or lies below
+// such a thing.
+func checkDirectory(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, unix.ENOTDIR):
+		return fmt.Errorf("what is above it is %w", data.ErrNoDirectory)
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err == nil && !info.IsDir():
+		return fmt.Errorf("it is there, and %w", data.ErrNoDirectory)
+	}
+	return err
 }
 
 // checkVacant reports why a store cannot be made in a directory.

@@ -52,18 +52,40 @@ func (s *Store) Used() (int64, error) {
 // when the process ends, however it ends.
 func lock(dir string) (*os.File, error) {
 	path := filepath.Join(dir, "lock")
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	for {
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+		if err != nil {
+			return nil, fmt.Errorf("open %s: %w", path, err)
+		}
+		err = again(func() error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) })
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			err = data.ErrInUse
+		}
+		if err != nil {
+			return nil, fmt.Errorf("lock %s: %w", dir, errors.Join(err, f.Close()))
+		}
+		there, err := itself(f, path)
+		if there && err == nil {
+			return f, nil
+		}
+		// A restore that made the file has removed it in between.
+		if err := errors.Join(err, f.Close()); err != nil {
+			return nil, fmt.Errorf("lock %s: %w", dir, err)
+		}
+	}
+}
+
+// itself reports whether a file that was opened is still the one of its path.
+func itself(f *os.File, path string) (bool, error) {
+	opened, err := f.Stat()
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", path, err)
+		return false, err
 	}
-	err = again(func() error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) })
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		err = data.ErrInUse
+	there, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
 	}
-	if err != nil {
-		return nil, fmt.Errorf("lock %s: %w", dir, errors.Join(err, f.Close()))
-	}
-	return f, nil
+	return err == nil && os.SameFile(opened, there), err
 }
 
 // again repeats a system call that a signal interrupted.

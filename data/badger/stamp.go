@@ -109,26 +109,30 @@ func writeDurably(path string, content []byte) (err error) {
 // makeDir makes a directory that is still there after a power cut: so must be
 // the entry of each directory above it that was made along with it.
 func makeDir(path string) error {
-	var parents []string
-	for at := filepath.Clean(path); ; at = filepath.Dir(at) {
-		there, err := exists(at)
-		if err != nil {
-			return err
-		}
-		if there {
-			break
-		}
-		parents = append(parents, filepath.Dir(at))
+	made, err := missing(path)
+	if err != nil {
+		return err
 	}
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return err
 	}
-	for _, parent := range parents {
-		if err := syncDir(parent); err != nil {
+	for _, dir := range made {
+		if err := syncDir(filepath.Dir(dir)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// missing lists a directory and those above it that are not there, the deepest first.
+func missing(path string) (dirs []string, err error) {
+	for at := filepath.Clean(path); ; at = filepath.Dir(at) {
+		there, err := exists(at)
+		if err != nil || there {
+			return dirs, err
+		}
+		dirs = append(dirs, at)
+	}
 }
 
 func syncDir(path string) error {
