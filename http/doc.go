@@ -235,6 +235,13 @@
 // Requests that save take turns too, a thousand at a time; one that waits for too
 // long finds the process overloaded.
 //
+// What is refused before all of it was read ends its connection: no more is written, and
+// what still comes is dropped, for 5 s and 16 MiB at most. A client that reads only when
+// it has sent everything would lose the answer otherwise.
+//
+// When the server ends, a request that is half there has a second to come in; then it
+// is refused as all others are that come too late.
+//
 // Connections beyond the limit are refused by the server below us with a plain
 // 503, before there is a request that could be answered.
 //

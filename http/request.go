@@ -12,6 +12,8 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
+
+	"github.com/postrider/postrider/data"
 )
 
 const requestIDHeader = "X-Request-Id"
@@ -44,9 +46,13 @@ func (s *Server) handle(c *fiber.Ctx) error {
 }
 
 // unreadable answers what the server below could not read as a request, which
-// is why no route saw it.
+// is why no route saw it. Its connection ends with that.
 func (s *Server) unreadable(c *fiber.Ctx, err error) error {
 	began := s.opts.Now()
+	calmBelow(c.Context().Conn()).lingerAtEnd()
+	if s.draining.Load() && errors.Is(err, fiber.ErrRequestTimeout) {
+		err = data.ErrStopping // no time is left for what is missing
+	}
 	s.prepare(c)
 	s.refuse(c, routeUnreadable, err)
 	s.report(c, "", routeUnreadable, began)

@@ -160,6 +160,12 @@ func TestCertificateThatCannotBeUsed(t *testing.T) {
 // secured serves with TLS and returns the address and how a client connects.
 func secured(t *testing.T, change ...func(*Options)) (string, *tls.Config) {
 	t.Helper()
+	_, addr, config := securedServer(t, change...)
+	return addr, config
+}
+
+func securedServer(t *testing.T, change ...func(*Options)) (*Server, string, *tls.Config) {
+	t.Helper()
 	files := newPair(t)
 	roots := x509.NewCertPool()
 	text, err := os.ReadFile(files.certificate)
@@ -170,7 +176,8 @@ func secured(t *testing.T, change ...func(*Options)) (string, *tls.Config) {
 		o.Hosts = nil
 		o.TLS = openPair(t, files, o.Logger).TLS()
 	}}, change...)
-	return listen(t, newServer(t, newStore(), change...)), &tls.Config{RootCAs: roots, ServerName: "localhost", MinVersion: tls.VersionTLS10}
+	server := newServer(t, newStore(), change...)
+	return server, listen(t, server), &tls.Config{RootCAs: roots, ServerName: "localhost", MinVersion: tls.VersionTLS10}
 }
 
 const askEvents = "GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n"
