@@ -224,7 +224,7 @@
 // entries, errors_total counts them all.
 //
 // A request whose head is not written in the one way that everybody reads alike
-// (bare line feeds, folded lines, spaces in names) is a malformed request: what
+// (bare line feeds, folded lines, spaces in names, a # in the target) is a malformed request: what
 // servers and proxies read differently is what requests are smuggled with.
 //
 // There are too many readers when lists wait too long for their turn, and when
@@ -277,6 +277,7 @@
 // A browser sends its key once, to /login, and has a session for twelve hours in a
 // cookie that no script can read and no other site can send along. The cookie lets in
 // as the key does, as long as there is that key; what is no GET or HEAD also has to
-// show, by Origin or Sec-Fetch-Site, that a page of ours sent it. An Authorization
+// show, by Origin or Sec-Fetch-Site, that a page of ours sent it. An origin is ours when
+// it names the host and, with TLS of our own, https. An Authorization
 // header counts instead of the cookie, also a wrong one.
 package httpapi

@@ -11,8 +11,11 @@ import (
 // maxLogin is how many bytes the form of a login may have.
 const maxLogin = 4 << 10
 
-// loginRoute is where a browser logs in.
-const loginRoute = "/login"
+// Where a browser logs in and out.
+const (
+	loginRoute  = "/login"
+	logoutRoute = "/logout"
+)
 
 // showLogin is the page to log in at. Where nothing is left to do it goes on.
 func (s *Server) showLogin(c *fiber.Ctx) error {
@@ -76,6 +79,10 @@ func localPath(path string) string {
 	const home = "/"
 	odd := func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '\\' }
 	if !strings.HasPrefix(path, "/") || strings.Contains(path, "//") || strings.ContainsFunc(path, odd) {
+		return home
+	}
+	switch page, _, _ := strings.Cut(strings.Replace(path, "#", "?", 1), "?"); page {
+	case loginRoute, logoutRoute: // the one leads here again, the other is no page
 		return home
 	}
 	return strings.Clone(path) // it may belong to the connection

@@ -105,7 +105,7 @@ func (s *Server) next(c *fiber.Ctx) (err error) {
 	if err := s.checkHost(c.Context(), c.Path()); err != nil {
 		return err
 	}
-	if crossOrigin(&c.Request().Header) && !navigates(c) {
+	if s.crossOrigin(c) && !navigates(c) {
 		return errCrossOrigin
 	}
 	own := c.Route()

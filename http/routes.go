@@ -36,7 +36,7 @@ func (s *Server) table() []route {
 
 		{"GET", loginRoute, needsNothing, s.showLogin},
 		{"POST", loginRoute, needsNothing, s.login},
-		{"POST", "/logout", needsNothing, s.logout},
+		{"POST", logoutRoute, needsNothing, s.logout},
 		{"GET", "/api/v1/whoami", needsKey, s.whoami},
 
 		{"GET", "/debug/pprof/", ScopeAdmin, s.listProfiles},

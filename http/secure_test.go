@@ -277,3 +277,26 @@ func TestHandshakeIsBounded(t *testing.T) {
 		}
 	})
 }
+
+// The scheme of an origin is compared where it is known: over TLS of our own, http is
+// another origin; without it a proxy may have taken TLS off.
+func TestSchemeOfOrigin(t *testing.T) {
+	for origin, want := range map[string][2]int{ // without TLS, with it
+		"http://example.com":      {201, 403},
+		"http://example.com:80":   {201, 403},
+		"https://example.com":     {201, 201},
+		"https://example.com:443": {201, 201},
+		"https://evil.example":    {403, 403},
+		"ftp://example.com":       {403, 403},
+		"HTTP://example.com":      {403, 403},
+		"null":                    {403, 403},
+	} {
+		for i, config := range []*tls.Config{nil, newTestTLS(t)} {
+			server := newServer(t, newStore(), func(o *Options) { o.TLS = config })
+			got := do(t, server, "POST", "/event", `{"event_type":"a","event_payload":"b"}`, "Origin: "+origin)
+			if got.status != want[i] {
+				t.Errorf("origin %q, with TLS %v = %d, want %d", origin, config != nil, got.status, want[i])
+			}
+		}
+	}
+}
