@@ -107,7 +107,10 @@
 // A tail tells each event as a server-sent event: its id, event: event, and as data
 // what a list has of it. It begins behind after, or behind the header Last-Event-ID,
 // which a browser sends when it comes back; without both, with what comes from now
-// on. What was stored is told within 200 ms, and a comment every 15 s. There are 64
+// on. What was stored is told within 200 ms. First of all, and every 15 s without an
+// event, it says where to go on: a comment, and an id without data, that of no event
+// (thirteen zeros) before the first. It ends with the session or, at a reload, with the
+// keys that its client was let in by. There are 64
 // tails at most; one whose reader takes nothing for the write timeout is cut off, and
 // the end of the server ends all. It needs HTTP/1.1.
 //

@@ -54,7 +54,11 @@ func (s *Server) login(c *fiber.Ctx) error {
 	}
 	// A token that the browser came with is never taken on: it may be known to others.
 	s.sessions.end(s.sessionToken(&c.Request().Header))
-	s.setSession(c, s.sessions.begin(sumOf(key), s.opts.Now()))
+	token, begun := s.sessions.begin(sumOf(key), s.opts.Now(), s.knows)
+	if !begun { // its key was taken away a moment ago
+		return s.loginPage(c, loginView{Next: next, Problem: problemOf(errUnauthorized)})
+	}
+	s.setSession(c, token)
 	return goTo(c, next)
 }
 

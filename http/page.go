@@ -55,7 +55,7 @@ func (s *Server) frame(c *fiber.Ctx, section ui.Section, title string) ui.Frame 
 		return f
 	}
 	f.Known, f.Who, f.Version = true, who.name, s.opts.Version
-	f.Session = who.name != "" && len(c.Request().Header.Peek(fiber.HeaderAuthorization)) == 0
+	f.Session = inSession(c)
 	f.Content, f.Operate = who.may(ScopeReadContent), who.may(ScopeOperate)
 	f.Said = ui.Said(c.Query("said")) // says nothing unless it is one of ours
 	return f
