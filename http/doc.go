@@ -196,7 +196,7 @@
 // Every refusal is application/problem+json (RFC 9457) with fixed texts; the
 // table from error to status is in problem.go and nowhere else.
 //
-//	400  malformed JSON, malformed request, bad parameter or cursor, bad Idempotency-Key
+//	400  malformed JSON, form or request, bad parameter or cursor, bad Idempotency-Key
 //	401  no key, or not one of ours
 //	403  a browser sent it from another site; the key lacks the scope, or may not send to the
 //	     gateway; a profile is asked for from elsewhere
@@ -207,7 +207,7 @@
 //	     declaration of the gateway cannot be used; the gateway exists, stands in the
 //	     configuration or is named by a route; there are too many
 //	413  the body is larger than allowed
-//	415  the body is compressed
+//	415  the body is compressed, or no form where a page takes one
 //	421  the request names a host that is none of ours
 //	422  well-formed JSON that is not what the route takes; unknown gateway; key used for another request;
 //	     mistakes in the configuration

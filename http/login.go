@@ -29,20 +29,16 @@ func (s *Server) showLogin(c *fiber.Ctx) error {
 // login takes a key from a form and gives the browser a session for it. The key is
 // never taken from anywhere else, least of all from the query, which gets into logs.
 func (s *Server) login(c *fiber.Ctx) error {
-	body, err := plainBody(c)
+	sent, err := form(c, maxLogin)
 	if err != nil {
 		return err
 	}
-	if len(body) > maxLogin {
-		return fiber.ErrRequestEntityTooLarge
-	}
-	form := c.Context().PostArgs()
-	next := localPath(string(form.Peek("next")))
+	next := localPath(string(sent.Peek("next")))
 	if s.admission.Load().keys.everyone != nil {
 		return goTo(c, next)
 	}
 	var key []byte
-	if given := form.PeekMulti("key"); len(given) == 1 {
+	if given := sent.PeekMulti("key"); len(given) == 1 {
 		key = bytes.TrimSpace(given[0])
 	}
 	who, err := s.tryKey(c.Context(), key)

@@ -128,12 +128,28 @@ func (s *Server) refuse(c *fiber.Ctx, route string, err error) {
 	if p.Status == fiber.StatusInternalServerError && !errors.Is(err, errPanic) {
 		s.opts.Logger.Error("request failed", "route", route, "err", err)
 	}
-	if route != routeUnreadable && wantsPage(c) {
+	if s.maySeePage(c, route, p) {
 		if err := s.refusePage(c, p); err == nil {
 			return
 		}
 	}
 	p.write(c.Context())
+}
+
+// maySeePage reports whether a refusal is shown as a page. Of what could not be read
+// that takes a head that could: it is when the body is too large, or the end of the
+// server left no time.
+func (s *Server) maySeePage(c *fiber.Ctx, route string, p problem) bool {
+	if route != routeUnreadable {
+		return wantsPage(c)
+	}
+	if p.Status != fiber.StatusRequestEntityTooLarge && p.Status != fiber.StatusServiceUnavailable || !wantsPage(c) {
+		return false
+	}
+	if s.checkHost(c.Context(), c.Path()) == nil && !s.crossOrigin(c) {
+		_, _ = s.identify(c) // the page leads on for those who are let in
+	}
+	return true
 }
 
 // report tells the observer and the access log. The log never holds a query or

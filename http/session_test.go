@@ -113,7 +113,7 @@ func TestRefusedLogins(t *testing.T) {
 		{name: "empty key", body: "key=", want: 401},
 		{name: "two keys", body: form(url.Values{"key": {opsSecret, opsSecret}}), want: 401},
 		{name: "key in the query", target: "?key=" + opsSecret, body: "", want: 401},
-		{name: "key in JSON", body: `{"key":"` + opsSecret + `"}`, headers: []string{"Content-Type: application/json"}, want: 401},
+		{name: "key in JSON", body: `{"key":"` + opsSecret + `"}`, headers: []string{"Content-Type: application/json"}, want: 415},
 		{name: "name of a key", body: form(withKey("ops")), want: 401},
 		{name: "hash of a key", body: form(url.Values{"key": {string(sumBytes(watchSecret))}}), want: 401},
 		{name: "large form", body: form(withKey(strings.Repeat("k", maxLogin))), want: 413},
