@@ -19,7 +19,8 @@ func (s *Server) showEventsPage(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	view := ui.Events{Frame: s.frame(c, ui.SectionEvents, "Events"), Type: given.text("event_type"), Newest: true, Tail: true}
+	view := ui.Events{Frame: s.frame(c, ui.SectionEvents, "Events"), Type: given.text("event_type"), Newest: true}
+	view.Tail = address(tailRoute, "event_type", view.Type)
 	before := given.before()
 	if err := given.err(); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"html"
 	"io"
 	"net/http"
 	"net/url"
@@ -438,5 +439,26 @@ func TestFormLargerThanAnyBody(t *testing.T) {
 		if status != 413 || isPage != c.page || knows != c.knows || knows != strings.Contains(body, ">Overview</a>") {
 			t.Errorf("a large body to %s with %q = %d, a page %v, that knows the caller %v; want 413, %v, %v", c.path, c.headers, status, isPage, knows, c.page, c.knows)
 		}
+	}
+}
+
+// A filter is shown with marks for what cannot be seen, and still filters.
+func TestFilterIsLegible(t *testing.T) {
+	st := pageStore()
+	const kind = "a\u202eb\U000E0061\u0000"
+	st.events = append(st.events, data.Event{ID: data.FirstID(1) + 5, Type: kind, Payload: "found", ReceivedAt: noon})
+	server := newServer(t, st)
+	got := do(t, server, "GET", "/events?"+url.Values{"event_type": {kind}}.Encode(), "", asBrowser)
+	got.body = html.UnescapeString(got.body)
+	if !strings.Contains(got.body, `value="aU+202EbU+E0061U+0000"`) || !strings.Contains(got.body, "found") || strings.ContainsAny(got.body, "\u202e\U000E0061\u0000") {
+		t.Errorf("a filter of events = %d %s", got.status, got.body)
+	}
+	if !strings.Contains(got.body, `data-tail="/api/v1/events/tail?event_type=a%E2%80%AEb%F3%A0%81%A1%00"`) {
+		t.Errorf("the tail of a filter is none: %s", got.body)
+	}
+	got = do(t, server, "GET", "/messages?gateway="+url.QueryEscape(kind)+"&since="+url.QueryEscape(kind), "", asBrowser)
+	got.body = html.UnescapeString(got.body)
+	if strings.Count(got.body, `value="aU+202EbU+E0061U+0000"`) != 2 || strings.ContainsAny(got.body, "\u202e\U000E0061\u0000") {
+		t.Errorf("a filter of messages = %d %s", got.status, got.body)
 	}
 }

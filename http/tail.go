@@ -34,7 +34,10 @@ const (
 	tailBytes  = 64 << 10
 )
 
-const lastEventID = "Last-Event-ID"
+const (
+	tailRoute   = "/api/v1/events/tail"
+	lastEventID = "Last-Event-ID"
+)
 
 // tailEvents answers with the events as they come, until the client goes, does not
 // read, or the server stops.
