@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 
+	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 )
 
@@ -12,6 +13,9 @@ import (
 // lines and spaces in names; a proxy before us that takes them differently would
 // see other requests than we do.
 func strictHead(h *fasthttp.RequestHeader) bool {
+	if bytes.IndexByte(h.RequestURI(), '#') >= 0 {
+		return false // where a target ends there for us, it need not for others
+	}
 	if version := h.Protocol(); string(version) != "HTTP/1.1" && string(version) != "HTTP/1.0" {
 		return false
 	}
@@ -32,32 +36,34 @@ func strictHead(h *fasthttp.RequestHeader) bool {
 
 // crossOrigin reports whether a browser sent the request from a page of another
 // origin, which may be a page that its user knows nothing about.
-func crossOrigin(h *fasthttp.RequestHeader) bool {
+func (s *Server) crossOrigin(c *fiber.Ctx) bool {
+	h := &c.Request().Header
 	for _, site := range h.PeekAll("Sec-Fetch-Site") {
-		if s := string(site); s == "cross-site" || s == "same-site" {
+		if from := string(site); from == "cross-site" || from == "same-site" {
 			return true
 		}
 	}
 	for _, origin := range h.PeekAll("Origin") {
-		if !sameHost(string(origin), string(h.Host())) {
+		if !sameOrigin(string(origin), string(h.Host()), s.opts.TLS != nil) {
 			return true
 		}
 	}
 	return false
 }
 
-// sameHost reports whether an Origin header names the host that the request was
-// sent to. The scheme is not compared, since a proxy may have taken TLS off.
-func sameHost(origin, host string) bool {
+// sameOrigin reports whether an Origin header names the host that the request was
+// sent to, and how that is spoken to. Without TLS of our own https is right as well,
+// since a proxy may have taken it off; with it http is not, since nobody adds it.
+func sameOrigin(origin, host string, secured bool) bool {
 	scheme, from, found := strings.Cut(origin, "://")
 	if !found {
 		return false // "null" is what a sandboxed page says
 	}
 	port := ""
-	switch scheme {
-	case "http":
+	switch {
+	case scheme == "http" && !secured:
 		port = ":80"
-	case "https":
+	case scheme == "https":
 		port = ":443"
 	default:
 		return false

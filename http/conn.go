@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net"
+	"sync/atomic"
 	"time"
 )
 
@@ -9,6 +10,7 @@ import (
 type calmListener struct {
 	net.Listener
 	slack time.Duration
+	open  *openConns
 }
 
 // Accept waits for the next connection.
@@ -17,7 +19,9 @@ func (l *calmListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &calmConn{Conn: conn, slack: l.slack}, nil
+	c := &calmConn{Conn: conn, slack: l.slack, open: l.open}
+	l.open.add(c)
+	return c, nil
 }
 
 // slackOf is how much earlier than asked a connection may time out: so little of
@@ -33,7 +37,10 @@ func slackOf(o Options) time.Duration {
 type calmConn struct {
 	net.Conn
 	slack       time.Duration
+	open        *openConns // that it is one of; nil for none
 	read, write deadline
+	heard       bool          // whether anything was read
+	lingers     atomic.Bool   // whether Close waits for the other side
 	pace        time.Duration // for each piece that is written; 0 means that the deadline is for all
 }
 
@@ -76,7 +83,15 @@ func (c *calmConn) Read(p []byte) (int, error) {
 		}
 		c.read.armed = c.read.wanted
 	}
-	return c.Conn.Read(p)
+	if last, ok := c.open.lastRead(); ok && (c.read.armed.IsZero() || c.read.armed.After(last)) {
+		if err := c.Conn.SetReadDeadline(last); err != nil {
+			return 0, err
+		}
+		c.read.armed = last
+	}
+	n, err := c.Conn.Read(p)
+	c.heard = c.heard || n > 0
+	return n, err
 }
 
 func (c *calmConn) Write(p []byte) (n int, err error) {

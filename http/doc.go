@@ -107,7 +107,10 @@
 // A tail tells each event as a server-sent event: its id, event: event, and as data
 // what a list has of it. It begins behind after, or behind the header Last-Event-ID,
 // which a browser sends when it comes back; without both, with what comes from now
-// on. What was stored is told within 200 ms, and a comment every 15 s. There are 64
+// on. What was stored is told within 200 ms. First of all, and every 15 s without an
+// event, it says where to go on: a comment, and an id without data, that of no event
+// (thirteen zeros) before the first. It ends with the session or, at a reload, with the
+// keys that its client was let in by. There are 64
 // tails at most; one whose reader takes nothing for the write timeout is cut off, and
 // the end of the server ends all. It needs HTTP/1.1.
 //
@@ -193,7 +196,7 @@
 // Every refusal is application/problem+json (RFC 9457) with fixed texts; the
 // table from error to status is in problem.go and nowhere else.
 //
-//	400  malformed JSON, malformed request, bad parameter or cursor, bad Idempotency-Key
+//	400  malformed JSON, form or request, bad parameter or cursor, bad Idempotency-Key
 //	401  no key, or not one of ours
 //	403  a browser sent it from another site; the key lacks the scope, or may not send to the
 //	     gateway; a profile is asked for from elsewhere
@@ -204,7 +207,7 @@
 //	     declaration of the gateway cannot be used; the gateway exists, stands in the
 //	     configuration or is named by a route; there are too many, or they take too much memory
 //	413  the body is larger than allowed
-//	415  the body is compressed
+//	415  the body is compressed, or no form where a page takes one
 //	421  the request names a host that is none of ours
 //	422  well-formed JSON that is not what the route takes; unknown gateway; key used for another request;
 //	     mistakes in the configuration
@@ -224,7 +227,7 @@
 // entries, errors_total counts them all.
 //
 // A request whose head is not written in the one way that everybody reads alike
-// (bare line feeds, folded lines, spaces in names) is a malformed request: what
+// (bare line feeds, folded lines, spaces in names, a # in the target) is a malformed request: what
 // servers and proxies read differently is what requests are smuggled with.
 //
 // There are too many readers when lists wait too long for their turn, and when
@@ -234,6 +237,13 @@
 //
 // Requests that save take turns too, a thousand at a time; one that waits for too
 // long finds the process overloaded.
+//
+// What is refused before all of it was read ends its connection: no more is written, and
+// what still comes is dropped, for 5 s and 16 MiB at most. A client that reads only when
+// it has sent everything would lose the answer otherwise.
+//
+// When the server ends, a request that is half there has a second to come in; then it
+// is refused as all others are that come too late.
 //
 // Connections beyond the limit are refused by the server below us with a plain
 // 503, before there is a request that could be answered.
@@ -270,6 +280,7 @@
 // A browser sends its key once, to /login, and has a session for twelve hours in a
 // cookie that no script can read and no other site can send along. The cookie lets in
 // as the key does, as long as there is that key; what is no GET or HEAD also has to
-// show, by Origin or Sec-Fetch-Site, that a page of ours sent it. An Authorization
+// show, by Origin or Sec-Fetch-Site, that a page of ours sent it. An origin is ours when
+// it names the host and, with TLS of our own, https. An Authorization
 // header counts instead of the cookie, also a wrong one.
 package httpapi

@@ -228,7 +228,7 @@ func (s *store) Event(id data.ID) (data.Event, error) {
 func (s *store) Events(q data.EventQuery) (data.EventPage, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var page data.EventPage
+	page := data.EventPage{Next: q.After}
 	looked, enough := 0, false
 	for _, e := range s.events {
 		if e.ID <= q.After {

@@ -16,18 +16,26 @@ type admission struct {
 }
 
 // Admit replaces the keys that let clients in, and the names by which they may call
-// the server. A session ends with its key. An error changes nothing.
+// the server. A session ends with its key, for good. An error changes nothing.
 func (s *Server) Admit(keys []Key, hosts []string) error {
 	if err := validateKeys(keys); err != nil {
 		return err
 	}
 	s.admission.Store(newAdmission(keys, hosts))
+	s.sessions.keep(s.knows)
 	return nil
 }
 
 func newAdmission(keys []Key, hosts []string) *admission {
-	return &admission{keys: newKeyring(keys), hosts: newHostNames(hosts)}
+	a := &admission{keys: newKeyring(keys), hosts: newHostNames(hosts)}
+	for _, who := range a.keys.callers() {
+		who.by = a
+	}
+	return a
 }
+
+// knows reports whether there is a key now.
+func (s *Server) knows(key keySum) bool { return s.admission.Load().keys.find(key) != nil }
 
 // identify finds out who sent the request, and has [callerOf] say so from then on.
 // It is nil for somebody without a key; the error says that there are credentials
@@ -59,6 +67,12 @@ func (s *Server) callerFrom(rc *fasthttp.RequestCtx) (*caller, error) {
 		return nil, nil //nolint:nilnil // as above
 	}
 	return keys.find(sum), nil // nil when the key was taken away
+}
+
+// inSession reports whether the caller was let in by the cookie of a session.
+func inSession(c *fiber.Ctx) bool {
+	who := callerOf(c)
+	return who != nil && who.name != "" && len(c.Request().Header.Peek(fiber.HeaderAuthorization)) == 0
 }
 
 // tryKey looks up a key that a client has sent, in a header or a form.

@@ -85,6 +85,18 @@ func newKeyring(keys []Key) keyring {
 	return k
 }
 
+// callers returns everybody whom the keys let in.
+func (k keyring) callers() []*caller {
+	if k.everyone != nil {
+		return []*caller{k.everyone}
+	}
+	all := make([]*caller, len(k.keys))
+	for i := range k.keys {
+		all[i] = k.keys[i].caller
+	}
+	return all
+}
+
 // find returns whom a key lets in, nil when it is none of ours. It takes as long
 // for a wrong key as for a right one.
 func (k keyring) find(sum keySum) *caller {

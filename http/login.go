@@ -11,8 +11,11 @@ import (
 // maxLogin is how many bytes the form of a login may have.
 const maxLogin = 4 << 10
 
-// loginRoute is where a browser logs in.
-const loginRoute = "/login"
+// Where a browser logs in and out.
+const (
+	loginRoute  = "/login"
+	logoutRoute = "/logout"
+)
 
 // showLogin is the page to log in at. Where nothing is left to do it goes on.
 func (s *Server) showLogin(c *fiber.Ctx) error {
@@ -26,20 +29,16 @@ func (s *Server) showLogin(c *fiber.Ctx) error {
 // login takes a key from a form and gives the browser a session for it. The key is
 // never taken from anywhere else, least of all from the query, which gets into logs.
 func (s *Server) login(c *fiber.Ctx) error {
-	body, err := plainBody(c)
+	sent, err := form(c, maxLogin)
 	if err != nil {
 		return err
 	}
-	if len(body) > maxLogin {
-		return fiber.ErrRequestEntityTooLarge
-	}
-	form := c.Context().PostArgs()
-	next := localPath(string(form.Peek("next")))
+	next := localPath(string(sent.Peek("next")))
 	if s.admission.Load().keys.everyone != nil {
 		return goTo(c, next)
 	}
 	var key []byte
-	if given := form.PeekMulti("key"); len(given) == 1 {
+	if given := sent.PeekMulti("key"); len(given) == 1 {
 		key = bytes.TrimSpace(given[0])
 	}
 	who, err := s.tryKey(c.Context(), key)
@@ -51,7 +50,11 @@ func (s *Server) login(c *fiber.Ctx) error {
 	}
 	// A token that the browser came with is never taken on: it may be known to others.
 	s.sessions.end(s.sessionToken(&c.Request().Header))
-	s.setSession(c, s.sessions.begin(sumOf(key), s.opts.Now()))
+	token, begun := s.sessions.begin(sumOf(key), s.opts.Now(), s.knows)
+	if !begun { // its key was taken away a moment ago
+		return s.loginPage(c, loginView{Next: next, Problem: problemOf(errUnauthorized)})
+	}
+	s.setSession(c, token)
 	return goTo(c, next)
 }
 
@@ -76,6 +79,10 @@ func localPath(path string) string {
 	const home = "/"
 	odd := func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '\\' }
 	if !strings.HasPrefix(path, "/") || strings.Contains(path, "//") || strings.ContainsFunc(path, odd) {
+		return home
+	}
+	switch page, _, _ := strings.Cut(strings.Replace(path, "#", "?", 1), "?"); page {
+	case loginRoute, logoutRoute: // the one leads here again, the other is no page
 		return home
 	}
 	return strings.Clone(path) // it may belong to the connection

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
-	"github.com/valyala/fasthttp"
 
 	"github.com/postrider/postrider/http/ui"
 )
@@ -44,9 +43,6 @@ func (s *Server) pageTable() []route {
 	return all
 }
 
-// maxForm is how many bytes a form of the dashboard may have.
-const maxForm = 64 << 10
-
 // frame begins a page for the one who asks.
 func (s *Server) frame(c *fiber.Ctx, section ui.Section, title string) ui.Frame {
 	f := ui.Frame{Title: title, Section: section, Now: s.opts.Now()}
@@ -55,7 +51,7 @@ func (s *Server) frame(c *fiber.Ctx, section ui.Section, title string) ui.Frame 
 		return f
 	}
 	f.Known, f.Who, f.Version = true, who.name, s.opts.Version
-	f.Session = who.name != "" && len(c.Request().Header.Peek(fiber.HeaderAuthorization)) == 0
+	f.Session = inSession(c)
 	f.Content, f.Operate = who.may(ScopeReadContent), who.may(ScopeOperate)
 	f.Said = ui.Said(c.Query("said")) // says nothing unless it is one of ours
 	return f
@@ -130,6 +126,10 @@ func problemWords(p problem) string {
 		return "There is nothing of this id or name, or it is not kept any more: what has ended is deleted after its retention."
 	case problemTypes + "cross-origin":
 		return "This was sent from a page of another site, so nothing was done. Go to the page here and do it there."
+	case problemTypes + "body-too-large":
+		return "This is more than the form takes, so nothing was done. Go back, and send less."
+	case problemTypes + "not-a-form", problemTypes + "malformed-form":
+		return "This is not what a form of ours sends, so nothing was done. Go back, load the page anew and send its form."
 	}
 	return p.Detail
 }
@@ -163,18 +163,6 @@ func isPage(path string) bool {
 		return strings.HasPrefix(path, "/")
 	}
 	return false
-}
-
-// form reads what a form of ours sent.
-func form(c *fiber.Ctx) (*fasthttp.Args, error) {
-	body, err := plainBody(c)
-	if err != nil {
-		return nil, err
-	}
-	if len(body) > maxForm {
-		return nil, fiber.ErrRequestEntityTooLarge
-	}
-	return c.Context().PostArgs(), nil
 }
 
 // leadBack ends a form: the browser goes to a page, which says what was done.

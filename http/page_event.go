@@ -25,7 +25,7 @@ func (s *Server) showEventsPage(c *fiber.Ctx) error {
 	if err != nil {
 		return fmt.Errorf("list events: %w", err)
 	}
-	view := ui.Events{Frame: s.frame(c, ui.SectionEvents, "Events"), Type: kind, Newest: true, List: list, Tail: true}
+	view := ui.Events{Frame: s.frame(c, ui.SectionEvents, "Events"), Type: kind, Newest: true, List: list, Tail: address(tailRoute, "event_type", kind)}
 	if before != 0 {
 		view.First = address(eventsPage, "event_type", kind)
 	}

@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"sort"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/gofiber/fiber/v2"
-	"github.com/valyala/fasthttp"
 
 	"github.com/postrider/postrider/data"
 	"github.com/postrider/postrider/http/ui"
@@ -116,7 +114,7 @@ func (s *Server) pausePage(paused bool) fiber.Handler {
 		said = ui.SaidPaused
 	}
 	return func(c *fiber.Ctx) error {
-		sent, err := form(c)
+		sent, err := form(c, maxForm)
 		if err != nil {
 			return err
 		}
@@ -169,7 +167,7 @@ func (s *Server) trialPage(c *fiber.Ctx, try func(data.NewMessage, *ui.Trial) ([
 	if !ok {
 		return data.ErrNotFound
 	}
-	sent, err := form(c)
+	sent, err := form(c, maxForm)
 	if err != nil {
 		return err
 	}
@@ -177,6 +175,9 @@ func (s *Server) trialPage(c *fiber.Ctx, try func(data.NewMessage, *ui.Trial) ([
 		Text: value(sent, "message"), Recipient: value(sent, "to"), Title: value(sent, "title"), Params: value(sent, "params"),
 	}
 	message, err := trialOf(view, gateway.Name)
+	if !sent.Has("message") {
+		err = unfit([]Fault{{Pointer: "/message", Code: codeRequired, Detail: "The field is missing."}})
+	}
 	var faults []Fault
 	if err == nil {
 		faults, err = try(message, &view)
@@ -224,13 +225,4 @@ func viewRequest(r Rendered) ui.Request {
 		shown.Header = append(shown.Header, ui.Field(f))
 	}
 	return shown
-}
-
-// value returns a field of a form, with lines that end as they do elsewhere.
-func value(sent *fasthttp.Args, name string) string {
-	text := strings.ReplaceAll(string(sent.Peek(name)), "\r\n", "\n")
-	if !utf8.ValidString(text) {
-		return strings.ToValidUTF8(text, "\uFFFD")
-	}
-	return text
 }

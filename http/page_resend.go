@@ -72,7 +72,7 @@ func (q *query) whole(name string) int {
 // resendPage is the form that sends the next of them again, and leads to how far that
 // got.
 func (s *Server) resendPage(c *fiber.Ctx) error {
-	sent, err := form(c)
+	sent, err := form(c, maxForm)
 	if err != nil {
 		return err
 	}

@@ -1,8 +1,11 @@
 package httpapi
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"html"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -386,5 +389,106 @@ func TestBadFilter(t *testing.T) {
 	}
 	if got := do(t, server, "GET", "/messages?state=dead&gateway=gateway_1", "", asBrowser); !strings.Contains(got.body, deadPage) || !strings.Contains(got.body, "Send all matching again") {
 		t.Errorf("dead letters = %d %s", got.status, got.body)
+	}
+}
+
+// What no form of ours sends is refused with a page that says so, and does nothing: it
+// is not taken for a form without fields.
+func TestNotAForm(t *testing.T) {
+	st := pageStore()
+	server := newServer(t, st, pageKeyFor(ScopeAdmin))
+	multipart := "--x\r\nContent-Disposition: form-data; name=\"message\"\r\n\r\nm\r\n--x--\r\n"
+	const page = "<!doctype html>"
+	for _, c := range []struct {
+		name, kind, body string
+		status           int
+		says             string
+	}{
+		{"multipart", "multipart/form-data; boundary=x", multipart, 415, "load the page anew"},
+		{"JSON", "application/json", `{"message":"m"}`, 415, "load the page anew"},
+		{"text", "text/plain", "message=m", 415, "load the page anew"},
+		{"no type", "", "message=m", 415, "load the page anew"},
+		{"another one that begins alike", contentForm + "x", "message=m", 415, "load the page anew"},
+		{"broken escape", contentForm, "message=%zz", 400, "load the page anew"},
+		{"half an escape", contentForm, "message=m&to=%4", 400, "load the page anew"},
+		{"broken name", contentForm, "message=m&%g0=1", 400, "load the page anew"},
+		{"too large", contentForm, "message=" + strings.Repeat("m", maxForm), 413, "send less"},
+	} {
+		for _, path := range []string{"/gateways/gateway_1/test", "/gateways/gateway_1/render", "/gateways/gateway_1/pause", "/messages/resend", "/login"} {
+			var kind []string
+			if c.kind != "" {
+				kind = []string{"Content-Type: " + c.kind}
+			}
+			got := do(t, server, "POST", path, c.body, append(kind, pageKey, asBrowser)...)
+			if got.status != c.status || !strings.HasPrefix(got.body, page) || !strings.Contains(got.body, c.says) {
+				t.Errorf("%s to %s = %d %.200s, want %d and a page", c.name, path, got.status, got.body, c.status)
+			}
+			if got := do(t, server, "POST", path, c.body, append(kind, pageKey)...); got.status != c.status || got.header.Get("Content-Type") != "application/problem+json" {
+				t.Errorf("%s to %s by a program = %d %s, want %d and a problem", c.name, path, got.status, got.header.Get("Content-Type"), c.status)
+			}
+		}
+	}
+	if got := sendForm(t, server, "/gateways/gateway_1/test", nil, pageKey); !strings.Contains(got.body, "message: The field is missing.") {
+		t.Errorf("a form without a message = %d %s", got.status, got.body)
+	}
+	got := do(t, server, "POST", "/gateways/gateway_1/test", "message=a%C3%A4+b", pageKey, asBrowser, "Content-Type: Application/X-WWW-Form-Urlencoded ; charset=utf-8")
+	if got.status != 200 || len(st.trials) != 1 || st.trials[0].Text != "aä b" {
+		t.Errorf("a form in another case = %d, tried %+v", got.status, st.trials)
+	}
+	if len(st.trials) != 1 || len(st.resends) > 0 || st.lanes["gateway_1"].Paused {
+		t.Error("something was done for what is no form")
+	}
+}
+
+// A form that is larger than any body, which no route sees, gets its page as well: one
+// that leads on for who is let in, and tells a page of somebody else nothing.
+func TestFormLargerThanAnyBody(t *testing.T) {
+	addr := listen(t, newServer(t, pageStore(), pageKeyFor(ScopeAdmin), func(o *Options) { o.BodyLimit, o.Version = 1000, "v9.9.9" }))
+	const test = "/gateways/gateway_1/test"
+	for _, c := range []struct {
+		path    string
+		headers []string
+		page    bool
+		knows   bool
+	}{
+		{test, []string{"Host: h", asBrowser, pageKey}, true, true},
+		{test, []string{"Host: h", asBrowser}, true, false},
+		{test, []string{"Host: h", asBrowser, pageKey, "Origin: https://evil.example"}, true, false},
+		{test, []string{"Host: rebound.example", asBrowser, pageKey}, true, false},
+		{test, []string{"Host: h", pageKey}, false, false},
+		{"/api/v1/messages/resend", []string{"Host: h", asBrowser, pageKey}, false, false},
+	} {
+		conn := dial(t, addr)
+		head := "POST " + c.path + " HTTP/1.1\r\n" + strings.Join(c.headers, "\r\n") + "\r\n" + formType + "\r\nContent-Length: 1001\r\n\r\n"
+		if _, err := io.WriteString(conn, head+"message="+strings.Repeat("m", 1001-len("message="))); err != nil {
+			t.Fatal(err)
+		}
+		status, body := readAnswer(t, bufio.NewReader(conn))
+		_ = conn.Close()
+		isPage, knows := strings.HasPrefix(body, "<!doctype html>"), strings.Contains(body, "v9.9.9")
+		if status != 413 || isPage != c.page || knows != c.knows || knows != strings.Contains(body, ">Overview</a>") {
+			t.Errorf("a large body to %s with %q = %d, a page %v, that knows the caller %v; want 413, %v, %v", c.path, c.headers, status, isPage, knows, c.page, c.knows)
+		}
+	}
+}
+
+// A filter is shown with marks for what cannot be seen, and still filters.
+func TestFilterIsLegible(t *testing.T) {
+	st := pageStore()
+	const kind = "a\u202eb\U000E0061\u0000"
+	st.events = append(st.events, data.Event{ID: data.FirstID(1) + 5, Type: kind, Payload: "found", ReceivedAt: noon})
+	server := newServer(t, st)
+	got := do(t, server, "GET", "/events?"+url.Values{"event_type": {kind}}.Encode(), "", asBrowser)
+	got.body = html.UnescapeString(got.body)
+	if !strings.Contains(got.body, `value="aU+202EbU+E0061U+0000"`) || !strings.Contains(got.body, "found") || strings.ContainsAny(got.body, "\u202e\U000E0061\u0000") {
+		t.Errorf("a filter of events = %d %s", got.status, got.body)
+	}
+	if !strings.Contains(got.body, `data-tail="/api/v1/events/tail?event_type=a%E2%80%AEb%F3%A0%81%A1%00"`) {
+		t.Errorf("the tail of a filter is none: %s", got.body)
+	}
+	got = do(t, server, "GET", "/messages?gateway="+url.QueryEscape(kind)+"&since="+url.QueryEscape(kind), "", asBrowser)
+	got.body = html.UnescapeString(got.body)
+	if strings.Count(got.body, `value="aU+202EbU+E0061U+0000"`) != 2 || strings.ContainsAny(got.body, "\u202e\U000E0061\u0000") {
+		t.Errorf("a filter of messages = %d %s", got.status, got.body)
 	}
 }

@@ -22,6 +22,7 @@ var (
 	errParameter    = errors.New("bad query parameter")
 	errKeyHeader    = errors.New("bad Idempotency-Key header")
 	errEncoded      = errors.New("body is compressed")
+	errNotForm      = errors.New("body is not a form")
 	errUnauthorized = errors.New("no valid key")
 	errForbidden    = errors.New("the key lacks a scope")
 	errLockedOut    = errors.New("too many wrong keys")
@@ -35,6 +36,7 @@ var (
 	errBackingUp    = errors.New("a backup is under way")
 	errPanic        = errors.New("handler panicked")
 
+	errMalformedForm  = errors.New("form is not well-formed")
 	errBadDeclaration = errors.New("not the declaration of a gateway")
 	errMisconfigured  = errors.New("mistakes in the configuration")
 )
@@ -142,6 +144,12 @@ func lookUp(err error) problem {
 	case errors.Is(err, errEncoded):
 		return row(415, "compressed-body", "Compressed body",
 			"Send the body as it is, without a Content-Encoding.")
+	case errors.Is(err, errNotForm):
+		return row(415, "not-a-form", "Not a form",
+			"Send the fields of the form as "+contentForm+".")
+	case errors.Is(err, errMalformedForm):
+		return row(400, "malformed-form", "Malformed form",
+			"In a form two hexadecimal digits follow each percent sign.")
 	case errors.Is(err, errInvalidBody):
 		return row(422, "invalid-body", "Invalid body",
 			"The JSON is well-formed but not what this route takes; errors lists what to change.")
@@ -287,10 +295,12 @@ func (p problem) writeHeaders(h *fasthttp.ResponseHeader) {
 	if p.retry > 0 {
 		h.Set("Retry-After", strconv.Itoa(p.retry))
 	}
-	switch p.Status {
-	case http.StatusUnauthorized:
+	switch {
+	case p.Status == http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", `Bearer realm="postrider"`)
-	case http.StatusUnsupportedMediaType:
+	case p.Type == problemTypes+"not-a-form":
+		h.Set("Accept", contentForm)
+	case p.Status == http.StatusUnsupportedMediaType:
 		h.Set("Accept-Encoding", "identity")
 	}
 }

@@ -96,11 +96,20 @@ func (q *query) eventCursor() data.ID {
 	if value == "" {
 		return 0
 	}
-	id, err := data.ParseID(value)
+	id, err := parsePosition(value)
 	if err != nil {
 		q.note("after", codeInvalid, "The value must be the id of an event, or a next of this list.")
 	}
 	return id
+}
+
+// parsePosition reads the id of the event that somebody goes on behind. Zero, which is
+// the id of none, stands for the place before the first.
+func parsePosition(text string) (data.ID, error) {
+	if text == data.ID(0).String() {
+		return 0, nil
+	}
+	return data.ParseID(text)
 }
 
 func (q *query) states() []data.State {

@@ -12,6 +12,8 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
+
+	"github.com/postrider/postrider/data"
 )
 
 const requestIDHeader = "X-Request-Id"
@@ -44,9 +46,13 @@ func (s *Server) handle(c *fiber.Ctx) error {
 }
 
 // unreadable answers what the server below could not read as a request, which
-// is why no route saw it.
+// is why no route saw it. Its connection ends with that.
 func (s *Server) unreadable(c *fiber.Ctx, err error) error {
 	began := s.opts.Now()
+	calmBelow(c.Context().Conn()).lingerAtEnd()
+	if s.draining.Load() && errors.Is(err, fiber.ErrRequestTimeout) {
+		err = data.ErrStopping // no time is left for what is missing
+	}
 	s.prepare(c)
 	s.refuse(c, routeUnreadable, err)
 	s.report(c, "", routeUnreadable, began)
@@ -99,7 +105,7 @@ func (s *Server) next(c *fiber.Ctx) (err error) {
 	if err := s.checkHost(c.Context(), c.Path()); err != nil {
 		return err
 	}
-	if crossOrigin(&c.Request().Header) && !navigates(c) {
+	if s.crossOrigin(c) && !navigates(c) {
 		return errCrossOrigin
 	}
 	own := c.Route()
@@ -122,12 +128,28 @@ func (s *Server) refuse(c *fiber.Ctx, route string, err error) {
 	if p.Status == fiber.StatusInternalServerError && !errors.Is(err, errPanic) {
 		s.opts.Logger.Error("request failed", "route", route, "err", err)
 	}
-	if route != routeUnreadable && wantsPage(c) {
+	if s.maySeePage(c, route, p) {
 		if err := s.refusePage(c, p); err == nil {
 			return
 		}
 	}
 	p.write(c.Context())
+}
+
+// maySeePage reports whether a refusal is shown as a page. Of what could not be read
+// that takes a head that could: it is when the body is too large, or the end of the
+// server left no time.
+func (s *Server) maySeePage(c *fiber.Ctx, route string, p problem) bool {
+	if route != routeUnreadable {
+		return wantsPage(c)
+	}
+	if p.Status != fiber.StatusRequestEntityTooLarge && p.Status != fiber.StatusServiceUnavailable || !wantsPage(c) {
+		return false
+	}
+	if s.checkHost(c.Context(), c.Path()) == nil && !s.crossOrigin(c) {
+		_, _ = s.identify(c) // the page leads on for those who are let in
+	}
+	return true
 }
 
 // report tells the observer and the access log. The log never holds a query or

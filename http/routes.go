@@ -18,7 +18,7 @@ func (s *Server) table() []route {
 		{"POST", "/send_message", ScopeMessageWrite, save(s.postMessage)},
 
 		{"GET", "/api/v1/events", ScopeRead, list(s.listEvents)},
-		{"GET", "/api/v1/events/tail", ScopeRead, s.tailEvents},
+		{"GET", tailRoute, ScopeRead, s.tailEvents},
 		{"GET", "/api/v1/events/:id", ScopeRead, s.showEvent},
 		{"GET", "/api/v1/messages", ScopeRead, list(s.listMessages)},
 		{"GET", "/api/v1/messages/:id", ScopeRead, s.showMessage},
@@ -36,7 +36,7 @@ func (s *Server) table() []route {
 
 		{"GET", loginRoute, needsNothing, s.showLogin},
 		{"POST", loginRoute, needsNothing, s.login},
-		{"POST", "/logout", needsNothing, s.logout},
+		{"POST", logoutRoute, needsNothing, s.logout},
 		{"GET", "/api/v1/whoami", needsKey, s.whoami},
 
 		{"GET", "/debug/pprof/", ScopeAdmin, s.listProfiles},

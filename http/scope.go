@@ -43,9 +43,10 @@ const (
 
 // caller is who sent a request.
 type caller struct {
-	name     string   // of the key; "" where there are no keys
-	scopes   []Scope  // with all that they include
-	gateways []string // the only ones that it may hand messages over for; nil for all
+	name     string     // of the key; "" where there are no keys
+	scopes   []Scope    // with all that they include
+	gateways []string   // the only ones that it may hand messages over for; nil for all
+	by       *admission // that lets it in
 }
 
 func (c *caller) may(s Scope) bool { return s == needsKey || slices.Contains(c.scopes, s) }

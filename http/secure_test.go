@@ -173,6 +173,12 @@ func TestCertificateThatCannotBeUsed(t *testing.T) {
 // secured serves with TLS and returns the address and how a client connects.
 func secured(t *testing.T, change ...func(*Options)) (string, *tls.Config) {
 	t.Helper()
+	_, addr, config := securedServer(t, change...)
+	return addr, config
+}
+
+func securedServer(t *testing.T, change ...func(*Options)) (*Server, string, *tls.Config) {
+	t.Helper()
 	files := newPair(t)
 	roots := x509.NewCertPool()
 	text, err := os.ReadFile(files.certificate)
@@ -183,7 +189,8 @@ func secured(t *testing.T, change ...func(*Options)) (string, *tls.Config) {
 		o.Hosts = nil
 		o.TLS = openPair(t, files, o.Logger).TLS()
 	}}, change...)
-	return listen(t, newServer(t, newStore(), change...)), &tls.Config{RootCAs: roots, ServerName: "localhost", MinVersion: tls.VersionTLS10}
+	server := newServer(t, newStore(), change...)
+	return server, listen(t, server), &tls.Config{RootCAs: roots, ServerName: "localhost", MinVersion: tls.VersionTLS10}
 }
 
 const askEvents = "GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -282,4 +289,27 @@ func TestHandshakeIsBounded(t *testing.T) {
 			t.Errorf("Read without a handshake = %d, %v after %v; want an end after %v", n, err, time.Since(began), handshakeLimit)
 		}
 	})
+}
+
+// The scheme of an origin is compared where it is known: over TLS of our own, http is
+// another origin; without it a proxy may have taken TLS off.
+func TestSchemeOfOrigin(t *testing.T) {
+	for origin, want := range map[string][2]int{ // without TLS, with it
+		"http://example.com":      {201, 403},
+		"http://example.com:80":   {201, 403},
+		"https://example.com":     {201, 201},
+		"https://example.com:443": {201, 201},
+		"https://evil.example":    {403, 403},
+		"ftp://example.com":       {403, 403},
+		"HTTP://example.com":      {403, 403},
+		"null":                    {403, 403},
+	} {
+		for i, config := range []*tls.Config{nil, newTestTLS(t)} {
+			server := newServer(t, newStore(), func(o *Options) { o.TLS = config })
+			got := do(t, server, "POST", "/event", `{"event_type":"a","event_payload":"b"}`, "Origin: "+origin)
+			if got.status != want[i] {
+				t.Errorf("origin %q, with TLS %v = %d, want %d", origin, config != nil, got.status, want[i])
+			}
+		}
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
@@ -30,6 +31,7 @@ type Server struct {
 	names    requestNames
 	patience patience
 
+	open      openConns
 	unwritten unwritten
 	summaries summaries
 
@@ -99,7 +101,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	if s.opts.TLS != nil {
 		taken = &secureListener{Listener: taken, config: s.opts.TLS, log: s.opts.Logger}
 	}
-	if err := s.app.Listener(&calmListener{Listener: taken, slack: slackOf(s.opts)}); err != nil {
+	if err := s.app.Listener(&calmListener{Listener: taken, slack: slackOf(s.opts), open: &s.open}); err != nil {
 		return fmt.Errorf("serve HTTP: %w", err)
 	}
 	return nil
@@ -107,12 +109,13 @@ func (s *Server) Serve(ln net.Listener) error {
 
 // Shutdown stops taking connections, cuts off tails, a test of a gateway and a backup, and waits until
 // every request under way is answered and its connection closed, at most until ctx
-// ends. When it returns nil no handler runs any more; a connection with half a
-// request may be left over. When it returns an error some may still run; none begins
+// ends. A request that is half there has a second to come in. When it returns nil no
+// handler runs any more. When it returns an error some may still run; none begins
 // after that.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.draining.Store(true)
 	s.end()
+	s.open.readUntil(time.Now().Add(readGrace))
 	err := s.app.ShutdownWithContext(ctx)
 	s.mu.Lock()
 	if s.ln != nil {

@@ -44,13 +44,17 @@ func newSessions() *sessions {
 	return &sessions{byToken: make(map[[sha256.Size]byte]*list.Element), oldest: list.New(), most: maxSessions}
 }
 
-// begin makes a session and returns its token, which nobody else knows.
-func (s *sessions) begin(key keySum, now time.Time) string {
+// begin makes a session and returns its token, which nobody else knows. It makes none
+// for a key that is not known any more: of those that keep drops, none comes later.
+func (s *sessions) begin(key keySum, now time.Time, known func(keySum) bool) (string, bool) {
 	var random [32]byte
 	_, _ = rand.Read(random[:]) // never fails
 	token := base64.RawURLEncoding.EncodeToString(random[:])
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !known(key) {
+		return "", false
+	}
 	for first := s.oldest.Front(); first != nil; first = s.oldest.Front() {
 		if s.oldest.Len() < s.most && now.Before(first.Value.(session).until) {
 			break
@@ -59,14 +63,19 @@ func (s *sessions) begin(key keySum, now time.Time) string {
 	}
 	made := session{token: sha256.Sum256([]byte(token)), key: key, until: now.Add(sessionLife)}
 	s.byToken[made.token] = s.oldest.PushBack(made)
-	return token
+	return token, true
 }
 
 // key returns the key of a session, false when there is no such session any more.
 func (s *sessions) key(token []byte, now time.Time) (keySum, bool) {
+	return s.keyOf(sha256.Sum256(token), now)
+}
+
+// keyOf is key for the hash of a token.
+func (s *sessions) keyOf(token [sha256.Size]byte, now time.Time) (keySum, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	found, ok := s.byToken[sha256.Sum256(token)]
+	found, ok := s.byToken[token]
 	if !ok {
 		return keySum{}, false
 	}
@@ -83,6 +92,20 @@ func (s *sessions) end(token []byte) {
 	defer s.mu.Unlock()
 	if found, ok := s.byToken[sha256.Sum256(token)]; ok {
 		s.remove(found)
+	}
+}
+
+// keep ends the sessions whose keys are not known any more, so that none comes back to
+// life with its key.
+func (s *sessions) keep(known func(keySum) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var next *list.Element
+	for e := s.oldest.Front(); e != nil; e = next {
+		next = e.Next()
+		if !known(e.Value.(session).key) {
+			s.remove(e)
+		}
 	}
 }
 

@@ -113,7 +113,7 @@ func TestRefusedLogins(t *testing.T) {
 		{name: "empty key", body: "key=", want: 401},
 		{name: "two keys", body: form(url.Values{"key": {opsSecret, opsSecret}}), want: 401},
 		{name: "key in the query", target: "?key=" + opsSecret, body: "", want: 401},
-		{name: "key in JSON", body: `{"key":"` + opsSecret + `"}`, headers: []string{"Content-Type: application/json"}, want: 401},
+		{name: "key in JSON", body: `{"key":"` + opsSecret + `"}`, headers: []string{"Content-Type: application/json"}, want: 415},
 		{name: "name of a key", body: form(withKey("ops")), want: 401},
 		{name: "hash of a key", body: form(url.Values{"key": {string(sumBytes(watchSecret))}}), want: 401},
 		{name: "large form", body: form(withKey(strings.Repeat("k", maxLogin))), want: 413},
@@ -152,6 +152,12 @@ func TestWhereLoginLeads(t *testing.T) {
 		"/":                        "/",
 		"/messages?state=dead&x=1": "/messages?state=dead&x=1",
 		"/a#b":                     "/a#b",
+		"/login":                   "/",
+		"/login?next=/login":       "/",
+		"/login#x?y":               "/",
+		"/logout":                  "/",
+		"/logout?x=1":              "/",
+		"/logout/x":                "/logout/x",
 		"messages":                 "/",
 		"//evil.example":           "/",
 		"///evil.example":          "/",
@@ -235,7 +241,7 @@ func TestEndOfSessions(t *testing.T) {
 		t.Errorf("after logout a session = %d, want 401", got)
 	}
 
-	// It ends with its key, and does with another key of the same name.
+	// It ends with its key, for good, and may what the key may now.
 	_, cookie = logIn(t, server, withKey(opsSecret))
 	if err := server.Admit(twoKeys()[1:], []string{"example.com"}); err != nil {
 		t.Fatal(err)
@@ -243,9 +249,21 @@ func TestEndOfSessions(t *testing.T) {
 	if got := statusWith(t, server, cookie); got != 401 {
 		t.Errorf("a session whose key was taken away = %d, want 401", got)
 	}
-	if err := server.Admit([]Key{{Name: "ops", Secret: opsSecret, Scopes: []Scope{ScopeEventWrite}}}, []string{"example.com"}); err != nil {
-		t.Fatal(err)
+	admit := func(keys ...Key) {
+		if err := server.Admit(keys, []string{"example.com"}); err != nil {
+			t.Fatal(err)
+		}
 	}
+	admit(twoKeys()...)
+	if got := statusWith(t, server, cookie); got != 401 {
+		t.Errorf("a session whose key was taken away and came back = %d, want 401", got)
+	}
+	_, cookie = logIn(t, server, withKey(opsSecret))
+	admit(twoKeys()...)
+	if got := statusWith(t, server, cookie); got != 200 {
+		t.Errorf("a session whose key is still there = %d, want 200", got)
+	}
+	admit(Key{Name: "ops", Secret: opsSecret, Scopes: []Scope{ScopeEventWrite}})
 	if got := statusWith(t, server, cookie); got != 403 {
 		t.Errorf("a session whose key may no longer read = %d, want 403", got)
 	}
@@ -254,12 +272,15 @@ func TestEndOfSessions(t *testing.T) {
 	}
 }
 
+func anyKey(keySum) bool { return true }
+
 func TestSessionsAreBounded(t *testing.T) {
 	s := newSessions()
 	s.most = 3
 	var tokens []string
 	for i := range 5 {
-		tokens = append(tokens, s.begin(keySum{byte(i)}, noon.Add(time.Duration(i)*time.Second)))
+		token, _ := s.begin(keySum{byte(i)}, noon.Add(time.Duration(i)*time.Second), anyKey)
+		tokens = append(tokens, token)
 	}
 	for i, token := range tokens {
 		if _, ok := s.key([]byte(token), noon); ok != (i >= 2) {
@@ -269,7 +290,7 @@ func TestSessionsAreBounded(t *testing.T) {
 	if len(s.byToken) != 3 || s.oldest.Len() != 3 {
 		t.Errorf("%d and %d sessions are kept, want 3", len(s.byToken), s.oldest.Len())
 	}
-	s.begin(keySum{9}, noon.Add(sessionLife+time.Hour))
+	s.begin(keySum{9}, noon.Add(sessionLife+time.Hour), anyKey)
 	if len(s.byToken) != 1 || s.oldest.Len() != 1 {
 		t.Errorf("%d and %d sessions are kept after the end of all but one", len(s.byToken), s.oldest.Len())
 	}
@@ -334,5 +355,36 @@ func TestSecureCookie(t *testing.T) {
 	}
 	if got := statusWith(t, server, strings.TrimPrefix(cookie, "__Host-")); got != 401 {
 		t.Errorf("the cookie without its prefix = %d, want 401", got)
+	}
+}
+
+// A key that is taken away while somebody logs in with it begins no session that would
+// come to life when the key comes back.
+func TestKeyIsTakenAwayDuringLogin(t *testing.T) {
+	for look := range 4 {
+		var server *Server
+		looks := -1 // at the clock, each of which may be where the login stands
+		server, _, _ = browser(t, func(o *Options) {
+			o.Now = func() time.Time {
+				if looks++; looks == look && server != nil {
+					if err := server.Admit(twoKeys()[1:], nil); err != nil {
+						t.Error(err)
+					}
+				}
+				return noon
+			}
+		})
+		looks = -1
+		_, cookie := logIn(t, server, withKey(opsSecret), "Host: localhost")
+		if looks < look {
+			t.Fatalf("a login looks %d times at the clock, want more than %d", looks+1, look)
+		}
+		looks = 10
+		if err := server.Admit(twoKeys(), nil); err != nil {
+			t.Fatal(err)
+		}
+		if got := do(t, server, "GET", "/api/v1/events", "", "Host: localhost", "Cookie: "+cookie).status; got != 401 {
+			t.Errorf("taken away at look %d: the session = %d when the key is back, want 401", look, got)
+		}
 	}
 }

@@ -147,6 +147,9 @@ func TestSmuggling(t *testing.T) {
 		{name: "target with another host", raw: "GET http://evil/healthz HTTP/1.1\r\nHost: h\r\nOrigin: http://evil\r\n\r\n", served: 1, statuses: "[403]"},
 		{name: "target that is a star", raw: "OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n", served: 1, statuses: "[404]"},
 		{name: "target that is a host", raw: "CONNECT h:80 HTTP/1.1\r\nHost: h:80\r\n\r\n", served: 1, statuses: "[404]"},
+		{name: "target with a fragment", raw: "GET /healthz#x HTTP/1.1\r\nHost: h\r\n\r\n", statuses: "[400]"},
+		{name: "query with a fragment", raw: "GET /api/v1/events?limit=1#x HTTP/1.1\r\nHost: h\r\n\r\n" + hidden, statuses: "[400]"},
+		{name: "host with a fragment", raw: "GET http://h#/healthz HTTP/1.1\r\nHost: h\r\n\r\n", statuses: "[400]"},
 		{name: "no HTTP", raw: "smuggled\r\n\r\n", statuses: "[400]"},
 		{name: "other version", raw: "GET /healthz HTTP/3.0\r\nHost: h\r\n\r\n", statuses: "[400]"},
 	}

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -33,7 +34,10 @@ const (
 	tailBytes  = 64 << 10
 )
 
-const lastEventID = "Last-Event-ID"
+const (
+	tailRoute   = "/api/v1/events/tail"
+	lastEventID = "Last-Event-ID"
+)
 
 // tailEvents answers with the events as they come, until the client goes, does not
 // read, or the server stops.
@@ -72,10 +76,12 @@ func (s *Server) tailEvents(c *fiber.Ctx) error {
 // does not read. It holds nothing of its request.
 type tail struct {
 	server     *Server
-	query      data.EventQuery
+	query      data.EventQuery // After is where a client that comes back goes on
 	content    bool
-	admitted   *admission // by which it was let in; it ends with that
-	seen       data.ID    // the newest id when it last found nothing more
+	admitted   *admission        // by which it was let in; it ends with that
+	session    [sha256.Size]byte // by which it was let in, its token's hash; it ends with that
+	inSession  bool              // whether there is one
+	seen       data.ID           // the newest id when it last found nothing more
 	begun      bool
 	text       bytes.Buffer // not read yet
 	look, beat *time.Ticker
@@ -89,18 +95,42 @@ func (s *Server) newTail(c *fiber.Ctx) (*tail, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &tail{server: s, content: seesContent(c), admitted: s.admission.Load()}
+	t := &tail{server: s, content: seesContent(c), admitted: callerOf(c).by}
+	if t.inSession = inSession(c); t.inSession {
+		t.session = sha256.Sum256(s.sessionToken(&c.Request().Header))
+	}
 	t.query = data.EventQuery{Type: strings.Clone(given.text("event_type")), After: given.eventCursor(), Limit: tailEvents}
-	if last := c.Get(lastEventID); last != "" {
-		if t.query.After, err = data.ParseID(strings.Clone(last)); err != nil {
+	last := c.Get(lastEventID)
+	if last != "" {
+		if t.query.After, err = parsePosition(strings.Clone(last)); err != nil {
 			given.note(lastEventID, codeInvalid, "The header must be the id of an event.")
 		}
 	}
-	if t.query.After == 0 {
+	if last == "" && given.values["after"] == "" {
 		t.query.After = s.opts.Reader.Newest()
 		t.seen = t.query.After
 	}
 	return t, given.err()
+}
+
+// over reports whether the tail has to end: with the server, or with what let its
+// client in. Who comes back is asked for the key again.
+func (t *tail) over() bool {
+	s := t.server
+	if s.life.Err() != nil || s.admission.Load() != t.admitted {
+		return true
+	}
+	if !t.inSession {
+		return false
+	}
+	_, lasts := s.sessions.keyOf(t.session, s.opts.Now())
+	return !lasts
+}
+
+// say adds a comment, and where to go on: clients take an id also without an event, and
+// so can come back to where they were before they were told any.
+func (t *tail) say(comment string) {
+	fmt.Fprintf(&t.text, ": %s\nid: %s\n\n", comment, t.query.After)
 }
 
 // Read waits for something to tell. It ends when the server does.
@@ -114,7 +144,7 @@ func (t *tail) Read(p []byte) (n int, err error) {
 	for t.text.Len() == 0 {
 		if !t.begun {
 			t.begun = true
-			t.text.WriteString(": from here on\n\n")
+			t.say("from here on")
 			break
 		}
 		if err := t.next(); err != nil {
@@ -148,13 +178,12 @@ func (t *tail) next() error {
 	if !more {
 		t.seen = newest
 	}
-	// Who comes back after a reload is asked for the key again.
-	if s.life.Err() != nil || s.admission.Load() != t.admitted {
+	if t.over() {
 		return io.EOF
 	}
 	select {
 	case <-t.beat.C: // also while a filter has to look far
-		t.text.WriteString(": still here\n\n")
+		t.say("still here")
 		return nil
 	default:
 	}
@@ -165,7 +194,7 @@ func (t *tail) next() error {
 	case <-s.life.Done():
 		return io.EOF
 	case <-t.beat.C:
-		t.text.WriteString(": still here\n\n")
+		t.say("still here")
 	case <-t.look.C:
 	}
 	return nil

@@ -167,6 +167,8 @@ func TestDashboard(t *testing.T) {
 	b.do(chromedp.Click(chromedp.CSS("[data-tail-switch]")))
 	b.eventually("[data-tail-state]", "Following")
 	b.eventually(".tail tbody tr", "0000")
+	post(t, p.url+"/event", `{"event_type":"odd\u2028\u202e\udb40\udc61","event_payload":""}`, "Authorization", "Bearer "+dashboardKey)
+	b.eventually(".tail tbody", "oddU+2028U+202EU+E0061")
 	b.do(chromedp.Click(chromedp.CSS("[data-tail-switch]")))
 	b.eventually("[data-tail-state]", "Not following")
 	b.open(evaluate[string](b, `document.querySelector("main > table.list th a").getAttribute("href")`))

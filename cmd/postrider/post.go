@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -19,6 +18,7 @@ import (
 	"github.com/postrider/postrider/data"
 	"github.com/postrider/postrider/http/dialect"
 	"github.com/postrider/postrider/http/egress"
+	"github.com/postrider/postrider/http/ui"
 )
 
 // poster posts the propagator's events to a Postrider, ours or another. It goes by
@@ -87,7 +87,7 @@ func summary(answer []byte) string { return printable(meaning(answer)) }
 // printable makes a bounded line of what somebody said, see summary.
 func printable(said string) string {
 	line := strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
+		if r == '\n' || r == '\t' || !ui.Visible(r) {
 			return ' '
 		}
 		return r

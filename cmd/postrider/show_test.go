@@ -194,6 +194,10 @@ func TestTailGoesOn(t *testing.T) {
 			_, _ = io.WriteString(w, `{"title":"Stopping"}`)
 		case 3:
 			_, _ = fmt.Fprintf(w, "id: 0000000000004\nevent: event\ndata: "+event+"\n\n", "0000000000004")
+		case 4: // an older server, which says no place
+			_, _ = io.WriteString(w, ": from here on\n\n")
+		case 5: // a place to go on from without an event, and one that was cut off
+			_, _ = io.WriteString(w, ": still here\nid: 0000000000006\n\n: still here\nid: 0000000000008\n")
 		default:
 			w.WriteHeader(http.StatusUnauthorized)
 			_, _ = io.WriteString(w, `{"title":"Unauthorized"}`)
@@ -222,6 +226,7 @@ func TestTailGoesOn(t *testing.T) {
 	wanted := []string{
 		"GET /api/v1/events/tail?event_type=t", "GET /api/v1/events/tail?after=0000000000002&event_type=t",
 		"GET /api/v1/events/tail?after=0000000000002&event_type=t", "GET /api/v1/events/tail?after=0000000000004&event_type=t",
+		"GET /api/v1/events/tail?after=0000000000004&event_type=t", "GET /api/v1/events/tail?after=0000000000006&event_type=t",
 	}
 	if got := a.seen(); !slices.Equal(got, wanted) {
 		t.Errorf("asked %q, want %q", got, wanted)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +32,8 @@ func tailCommand() *cobra.Command {
 		Use:   "tail",
 		Short: "Show events as they come",
 		Long: `Show events as they come, until the command is stopped. When the connection ends it
-asks again and goes on where it was, so nothing is left out.`,
+asks again and goes on where it was, also when none was shown yet, so nothing is left
+out.`,
 		Example: `  postrider events tail --type user_joined
   postrider events tail --json | jq .event_payload`,
 		Args: noArguments,
@@ -111,12 +113,15 @@ func (t *tailer) follow(ctx context.Context, out io.Writer) error {
 			id = value
 		case name == "data":
 			event = value
-		case name == "" && value == "" && event != "":
-			// What was cut off has no empty line behind it.
-			if err := t.print(out, []byte(event)); err != nil {
-				return err
+		case name == "" && value == "":
+			// What was cut off has no empty line behind it. An id may come without an event:
+			// it is where to go on all the same.
+			if event != "" {
+				if err := t.print(out, []byte(event)); err != nil {
+					return err
+				}
 			}
-			t.after, event = id, ""
+			t.after, event = cmp.Or(id, t.after), ""
 		}
 	}
 	if errors.Is(lines.Err(), bufio.ErrTooLong) {

@@ -8,13 +8,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/spf13/cobra"
 
 	"github.com/postrider/postrider/data"
+	"github.com/postrider/postrider/http/ui"
 )
 
 // try is one run of a command that tries a gateway with a message.
@@ -216,15 +216,15 @@ func (t *try) showResults(out io.Writer, gateway string, answer []byte) error {
 	return nil
 }
 
-// legible makes visible what a terminal would obey, or hide.
+// legible makes visible what a terminal would obey, or hide, by the rule of the dashboard.
 func legible(text string) string {
 	var shown strings.Builder
 	for _, r := range text {
-		if unicode.IsPrint(r) || r == '\n' || r == '\t' {
+		if ui.Visible(r) {
 			shown.WriteRune(r)
 			continue
 		}
-		quoted := strconv.QuoteRune(r)
+		quoted := strconv.QuoteRuneToASCII(r)
 		shown.WriteString(quoted[1 : len(quoted)-1])
 	}
 	return shown.String()

@@ -10,7 +10,7 @@ type Events struct {
 	List   []data.Event
 	Next   string // the address of the following page; "" at the end
 	First  string // that of the first page; "" when this is it
-	Tail   bool   // whether new ones can be shown as they come
+	Tail   string // where new ones are told as they come; "" when they are not
 }
 
 // EventPage shows one event and the messages that routes made of it.

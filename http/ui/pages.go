@@ -80,6 +80,7 @@ func (p *Pages) readAssets() error {
 		if err != nil {
 			return fmt.Errorf("read an asset: %w", err)
 		}
+		body = bytes.ReplaceAll(body, []byte("HIDDEN"), []byte(hiddenPattern()))
 		sum := sha256.Sum256(body)
 		extension := path.Ext(file.Name())
 		name := strings.TrimSuffix(file.Name(), extension) + "-" + hex.EncodeToString(sum[:6]) + extension
@@ -109,6 +110,8 @@ func (p *Pages) funcs() template.FuncMap {
 		"size":         size,
 		"line":         line,
 		"whole":        block,
+		"pieces":       pieces,
+		"field":        field,
 		"plural":       plural[uint64],
 		"when":         func(now, at time.Time) moment { return moment{now, at} },
 		"standing":     func(g Gateway, now time.Time) standing { return g.standing(now) },

@@ -3,7 +3,6 @@ package ui
 import (
 	"fmt"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -24,7 +23,7 @@ func pieces(text string) []piece {
 		switch {
 		case r == utf8.RuneError && n == 1:
 			escape = fmt.Sprintf(`\x%02X`, text[i])
-		case !visible(r):
+		case !Visible(r):
 			escape = fmt.Sprintf("U+%04X", r)
 		}
 		if escape != "" {
@@ -42,17 +41,14 @@ func pieces(text string) []piece {
 	return all
 }
 
-// visible reports whether a reader sees the character for what it is. What joins
-// characters into one, as in pictures of families, is let be.
-func visible(r rune) bool {
-	const joiner, variation = '\u200D', '\uFE0F'
-	switch {
-	case r == '\n', r == '\t', r == ' ', r == joiner, r == variation:
-		return true
-	case unicode.Is(unicode.Cf, r) && (r < 0xE0020 || r > 0xE007F): // of flags, the tags
-		return false
+// field is a text for the field of a form: one line, with the same escapes, since a
+// field has no way to set them apart.
+func field(text string) string {
+	var b strings.Builder
+	for _, p := range pieces(text) {
+		b.WriteString(p.Text)
 	}
-	return unicode.IsGraphic(r) || unicode.Is(unicode.Cf, r)
+	return strings.NewReplacer("\n", "U+000A", "\t", "U+0009").Replace(b.String())
 }
 
 // How much of a text is shown at once, in characters.

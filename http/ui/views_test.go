@@ -20,7 +20,7 @@ func stuckOverview() Overview {
 	v.Reloads = true
 	v.Store = Store{Reasons: []string{"no disk space"}}
 	v.Attention = []Attention{
-		{Gateway: Gateway{Gateway: data.Gateway{Name: "parked", Problem: "body template does not parse"}, Declared: true, Counts: [data.States]uint64{data.Queued: 12}}, Reason: ReasonParked},
+		{Gateway: Gateway{Gateway: data.Gateway{Name: "parked", Problem: "body template does not parse " + evil}, Declared: true, Counts: [data.States]uint64{data.Queued: 12}}, Reason: ReasonParked},
 		{Gateway: Gateway{Gateway: data.Gateway{Name: "down"}, Declared: true, Outage: true, Counts: [data.States]uint64{data.Waiting: 5, data.Failed: 1}, OldestAt: before(3 * time.Hour)}, Reason: ReasonOutage},
 		{Gateway: Gateway{Gateway: data.Gateway{Name: "halted"}, Declared: true, Paused: true, Counts: [data.States]uint64{data.Queued: 2}}, Reason: ReasonPaused},
 		{Gateway: Gateway{Gateway: data.Gateway{Name: "slow"}, Declared: true, Until: noon.Add(90 * time.Second), Counts: [data.States]uint64{data.Queued: 400}}, Reason: ReasonThrottled},
@@ -53,7 +53,7 @@ func heldGateway() GatewayPage {
 		Frame: f, Step: 2 * time.Second,
 		Gateway: Gateway{
 			Gateway: data.Gateway{
-				Name: "sms", Method: "POST", URL: "https://api.example.com/bot***/send", Body: "form", Auth: "bearer", Needs: []string{"to"},
+				Name: "sms", Method: "POST", URL: "https://api.example.com/bot***/send" + evil, Body: "form", Auth: "bearer", Needs: []string{"to", evil},
 				Policy: data.Policy{MaxAttempts: 3, Interval: time.Minute, MaxHint: time.Hour}, Timeout: 10 * time.Second, Concurrency: 16, Rate: 1.5, MaxQueue: 5000, HoldAfter: 5,
 			},
 			Declared: true, Origin: "api", Until: noon.Add(26 * time.Hour), OldestAt: before(48 * time.Hour),
@@ -69,8 +69,8 @@ func heldGateway() GatewayPage {
 func triedGateway() GatewayPage {
 	v := heldGateway()
 	v.Trial = Trial{
-		Text: typed, Recipient: `"`, Params: "a=<b>", Problems: []string{"/to: the field is missing"}, Unsent: 2,
-		Requests: []Request{{Method: "POST", URL: "https://api.example.com/bot***", Header: []Field{{"Authorization", "Bearer ***"}}, Body: `{"text":"` + evil + `"}`}},
+		Text: typed, Recipient: `"`, Params: "a=<b>", Problems: []string{"/to: the field is missing " + evil}, Unsent: 2,
+		Requests: []Request{{Method: "POST", URL: "https://api.example.com/bot***" + evil, Header: []Field{{"Authorization", "Bearer ***"}, {"Title", evil}}, Body: `{"text":"` + evil + `"}`}},
 		Results:  []Result{{Result: data.Result{Outcome: data.OutcomePermanent, Cause: data.CauseStatus, Status: 400, Answer: evil}, Took: 12 * time.Millisecond}},
 	}
 	return v
@@ -78,7 +78,7 @@ func triedGateway() GatewayPage {
 
 func messageList() Messages {
 	return Messages{
-		Frame: frame("Messages", SectionMessages), Filter: Filter{State: "dead", Cause: "refused"}, Next: "/messages?after=x", First: "/messages",
+		Frame: frame("Messages", SectionMessages), Filter: Filter{Gateway: evil, State: "dead", Cause: "refused", Since: evil, Until: evil}, Next: "/messages?after=x", First: "/messages",
 		Resend: "/messages/resend?state=dead",
 		List: []data.Message{
 			{ID: data.FirstID(1), Gateway: "a", State: data.Failed, Text: evil, AcceptedAt: before(time.Hour), ResentAs: 7},
@@ -110,7 +110,7 @@ func runningResend() Resend {
 
 func eventList() Events {
 	return Events{
-		Frame: frame("Events", SectionEvents), Type: typed, Newest: true, Tail: true, Next: "/events?before=x",
+		Frame: frame("Events", SectionEvents), Type: evil, Newest: true, Tail: "/api/v1/events/tail?event_type=x", Next: "/events?before=x",
 		List: []data.Event{{ID: data.FirstID(1), Type: evil, Payload: evil, ReceivedAt: before(time.Second)}},
 	}
 }
@@ -124,9 +124,9 @@ func oneEvent() EventPage {
 
 func someConfig() Config {
 	return Config{
-		Frame: frame("Configuration", SectionConfig), YAML: "http:\n  port: 5000 # <b>\n", Reloads: true,
+		Frame: frame("Configuration", SectionConfig), YAML: "http:\n  port: 5000 # <b> " + evil + "\n", Reloads: true,
 		AppliedAt: before(time.Hour), RefusedAt: before(time.Minute), MistakeCount: 1, NeedsRestart: []string{"http.port"},
-		Mistakes: []Mistake{{Key: "gateways.x.url", Text: "is no URL"}},
-		Routes:   []Route{{Match: []Field{{"event_type", "user_*"}}, Gateways: []string{"a", "b"}, Message: "{{event_payload}} is here"}}, More: 3,
+		Mistakes: []Mistake{{Key: "gateways.x.url" + evil, Text: "is no URL" + evil}},
+		Routes:   []Route{{Match: []Field{{"event_type" + evil, "user_*" + evil}}, Gateways: []string{"a", "b"}, Message: "{{event_payload}} is here" + evil}}, More: 3,
 	}
 }

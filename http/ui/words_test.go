@@ -1,9 +1,11 @@
 package ui
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/postrider/postrider/data"
 )
@@ -59,9 +61,11 @@ func TestPieces(t *testing.T) {
 		"\u0000\u001b[31m\u200B": "[U+0000][U+001B][31m[U+200B]",
 		"bad \xff\xfe":           `bad [\xFF][\xFE]`,
 		"Grüße 👩\u200D👩\u200D👧 日本 عربي": "Grüße 👩\u200D👩\u200D👧 日本 عربي",
-		"\u2028\ufeff\ue000": "[U+2028][U+FEFF][U+E000]",
-		"\ufffd":             "\ufffd",
-		"":                   "",
+		"\u2028\ufeff\ue000":              "[U+2028][U+FEFF][U+E000]",
+		"\U000E0001a\U000E0061\U000E007F": "[U+E0001]a[U+E0061][U+E007F]",
+		"\u034f\u3164\uffff":              "[U+034F][U+3164][U+FFFF]",
+		"\ufffd":                          "\ufffd",
+		"":                                "",
 	} {
 		var got strings.Builder
 		for _, p := range pieces(text) {
@@ -74,6 +78,43 @@ func TestPieces(t *testing.T) {
 		if got.String() != want {
 			t.Errorf("pieces(%q) = %q, want %q", text, got.String(), want)
 		}
+	}
+}
+
+// The script goes by the same rule.
+func TestHiddenPattern(t *testing.T) {
+	asset := readScript(t)
+	_, pattern, found := strings.Cut(asset, "const hidden = /(?![\\n\\t\\u{200d}])[")
+	pattern, _, ended := strings.Cut(pattern, "]/gu;")
+	if !found || !ended {
+		t.Fatalf("the script has no pattern:\n%s", asset)
+	}
+	hides := regexp.MustCompile("^[" + strings.ReplaceAll(pattern, `\u{`, `\x{`) + "]$")
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		if r == '\n' || r == '\t' || r == joiner || r >= 0xD800 && r < 0xE000 {
+			continue // the first three are left out before, the others are in no string here
+		}
+		if got := !hides.MatchString(string(r)); got != Visible(r) {
+			t.Fatalf("U+%04X: the script shows it %v, Visible %v", r, got, Visible(r))
+		}
+	}
+}
+
+// readScript is the script as browsers get it.
+func readScript(t *testing.T) string {
+	t.Helper()
+	for _, asset := range newPages(t).assets {
+		if strings.Contains(asset.Type, "javascript") {
+			return string(asset.Body)
+		}
+	}
+	t.Fatal("no script")
+	return ""
+}
+
+func TestField(t *testing.T) {
+	if got, want := field("a\u202E\n\tb\xffü"), `aU+202EU+000AU+0009b\xFFü`; got != want {
+		t.Errorf("field() = %q, want %q", got, want)
 	}
 }
 

@@ -129,8 +129,7 @@
       say(state, text);
     };
     const start = () => {
-      const type = section.dataset.tailType;
-      source = new EventSource(section.dataset.tail + (type ? "?event_type=" + encodeURIComponent(type) : ""));
+      source = new EventSource(section.dataset.tail);
       button.textContent = "Stop";
       button.setAttribute("aria-pressed", "true");
       say(state, "Connecting…");
@@ -144,8 +143,10 @@
     button.addEventListener("click", () => (source ? stop("Not following. " + number(seen) + " seen.") : start()));
     section.hidden = false;
   };
-  // visible writes what cannot be seen, or would change how the rest is read, as the server does.
-  const visible = (text) => text.replace(/[\t\r\n]/g, " ").replace(/(?![\u200d\ufe0f])[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Cn}]/gu, (c) =>
+  // visible writes what cannot be seen, or would change how the rest is read, as the server
+  // does, which puts in here what that is.
+  const hidden = /HIDDEN/gu;
+  const visible = (text) => text.replace(/[\t\r\n]/g, " ").replace(hidden, (c) =>
     "U+" + c.codePointAt(0).toString(16).toUpperCase().padStart(4, "0"));
 
   // Many dead letters are sent again in steps: each form is the next one.
