@@ -25,6 +25,9 @@ func (s *Store) Backup(ctx context.Context, out io.Writer, progress func(entries
 	b := &backup{s: s, version: version, began: time.Now(), census: newCensus(), examined: maxExamined, pace: pace{s: s, at: time.Now(), busy: s.busy.Load()}}
 	h, err := b.header(commit)
 	if err == nil {
+		err = s.readAt(version, func(txn *badger.Txn) error { return scan(txn, []byte{prefixLane}, nil, b.census.lane) })
+	}
+	if err == nil {
 		b.out, err = newBackupWriter(out, h)
 	}
 	for _, prefix := range backedUpPrefixes() {

@@ -9,7 +9,7 @@ import (
 	"github.com/postrider/postrider/data"
 )
 
-// census takes all records of a store, in the order of their keys, and finds out whether
+// census takes all records of a store, lanes before all others, and finds out whether
 // they are what they say they are, and as many as they say of each other. It needs memory
 // for lanes and attempts under way, and none for messages; which message is missing or
 // out of place [Store.Verify] says, which does.
@@ -68,6 +68,8 @@ func (c *census) add(key, value []byte) (err error) {
 	return err
 }
 
+// lane takes a lane's record, once or again: what state its messages are in depends on
+// the attempts that are under way.
 func (c *census) lane(key, value []byte) error {
 	l, err := decodeLane(key, value)
 	if err != nil {

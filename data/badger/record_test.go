@@ -142,7 +142,7 @@ func TestRecordsPassOverUnknownFields(t *testing.T) {
 }
 
 // firstVersion is a message as it was written before answers were kept.
-const firstVersion = "01511fd82a0804100318fa8dc8e9fb3320032863320c68656c6c6f0077c3b6726c64422408021005180920fa8dc8e9fb33280332097468726f74746c656438ad034080b09dc2df01"
+const firstVersion = "0127205dd90804100318fa8dc8e9fb3320032863320c68656c6c6f0077c3b6726c64422408021005180920fa8dc8e9fb33280332097468726f74746c656438ad034080b09dc2df01"
 
 // TestRecordOfBeforeAnswersWereKept reads what the first version wrote.
 func TestRecordOfBeforeAnswersWereKept(t *testing.T) {

@@ -377,6 +377,9 @@ func (f *refill) marker(epoch uint16) error {
 // count reads the whole store, as it is now, and checks that it fits together.
 func (s *Store) count(ctx context.Context) (*census, error) {
 	c := newCensus()
+	if err := s.scan([]byte{prefixLane}, nil, c.lane); err != nil {
+		return c, err
+	}
 	for _, prefix := range backedUpPrefixes() {
 		err := s.scan([]byte{prefix}, nil, func(k, v []byte) error {
 			return errors.Join(context.Cause(ctx), c.add(k, v))
