@@ -14,11 +14,13 @@ ARG COMMIT=
 ARG DATE=
 RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -buildvcs=false \
 	-ldflags "-s -w -X main.version=$VERSION -X main.commit=$COMMIT -X main.date=$DATE" \
-	-o /out/postrider ./cmd/postrider && mkdir /out/store
+	-o /out/postrider ./cmd/postrider && mkdir /out/store && \
+	deploy/licenses /out/postrider >/out/THIRD_PARTY_LICENSES && cp LICENSE /out/LICENSE
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /out/postrider /postrider
+COPY --from=build /out/LICENSE /out/THIRD_PARTY_LICENSES /
 COPY --from=build --chown=65532:65532 /out/store /var/lib/postrider
 USER 65532:65532
 # Within a container loopback reaches nobody. Beyond it, the program refuses to start

@@ -16,6 +16,8 @@ import (
 // error is no backup, and says so itself.
 type Backuper interface {
 	Backup(ctx context.Context, w io.Writer, progress func(entries, bytes int64)) error
+	// MayBackUp returns why none can be made now, or nil.
+	MayBackUp() error
 }
 
 // newBackupTurns let one backup be made at a time. Nobody waits for that turn.
@@ -30,6 +32,9 @@ func (s *Server) getBackup(c *fiber.Ctx) error {
 	}
 	if !c.Request().Header.IsHTTP11() {
 		return fiber.ErrBadRequest // there the length of an answer comes first
+	}
+	if err := s.opts.Backuper.MayBackUp(); err != nil {
+		return err
 	}
 	if err := s.backups.take(0); err != nil {
 		return err
@@ -66,33 +71,26 @@ func (b *backupBody) WriteTo(w io.Writer) (int64, error) {
 	stop := context.AfterFunc(b.s.life, func() { _ = b.conn.Close() })
 	defer stop()
 	calm := calmBelow(b.conn)
-	calm.keepPace(b.s.opts.WriteTimeout)
-	defer calm.keepPace(0)
+	calm.keepPace(backupPace, b.s.opts.WriteTimeout)
+	defer calm.keepPace(0, 0)
 	out := bufio.NewWriterSize(w, backupPiece)
-	log := b.s.opts.Logger.With("key", b.by)
-	log.Info("a backup begins")
-	began := b.s.opts.Now()
-	var entries, size int64
-	err := b.s.opts.Backuper.Backup(b.s.life, out, func(n, bytes int64) { entries, size = n, bytes })
+	l := newBackupLog(b.s.opts, b.by)
+	err := b.s.opts.Backuper.Backup(b.s.life, out, l.progress)
 	if err == nil {
 		err = out.Flush()
 	}
-	log = log.With("records", entries, "bytes", size, "took", b.s.opts.Now().Sub(began))
-	switch {
-	case errors.Is(err, data.ErrDamaged), errors.Is(err, data.ErrStorage):
-		log.Error("a backup was cut off", "err", err)
-	case err != nil:
-		log.Warn("a backup was cut off", "err", err)
-	}
-	if err != nil {
-		return size, err
-	}
-	log.Info("a backup is made")
-	return size, nil
+	l.end(err)
+	return l.size, err
 }
 
 // backupPiece is how many bytes go into one piece of the answer.
 const backupPiece = 64 << 10
+
+// backupPace is how many bytes of a backup have to be taken in the time that a write may
+// take. With 30 s it is a twelfth of what a line of 10 MBit/s carries and less than one of
+// 1 MBit/s does, the least over which anybody fetches backups; and a GiB is taken in less
+// than three hours, so that long at most its moment keeps deleted records on the disk.
+const backupPace = 3 << 20
 
 // Close lets others have their turn.
 func (b *backupBody) Close() error {

@@ -5,13 +5,17 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/postrider/postrider/data"
 )
 
 // backingUp is a server whose store is backed up by a func, and a connection to it.
@@ -193,6 +197,37 @@ func TestBackupWhoseClientGoes(t *testing.T) {
 		t.Error("it came to an end")
 	}
 	server.free(t)
+}
+
+// Without space for it, a backup is refused, and not begun.
+func TestBackupWithoutSpace(t *testing.T) {
+	t.Parallel()
+	store := newStore()
+	store.tight = fmt.Errorf("tight: %w", data.ErrNoSpace)
+	server := newServer(t, store)
+	if got := do(t, server, "GET", "/api/v1/backup", ""); got.status != 503 || !strings.Contains(got.body, "no-space") || len(server.backups.taken) != 0 {
+		t.Errorf("GET /api/v1/backup = %d %s; want 503", got.status, got.body)
+	}
+}
+
+// The log tells of a backup when it begins, each minute, and how it ends.
+func TestLogOfABackup(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	now := noon
+	l := newBackupLog(Options{Logger: slog.New(slog.NewTextHandler(&out, nil)), Now: func() time.Time { return now }}, "ops")
+	for range 3 {
+		now = now.Add(backupNews / 2)
+		l.progress(7, 4711)
+	}
+	l.end(fmt.Errorf("back up: %w", data.ErrNoSpace))
+	text := out.String()
+	if strings.Count(text, `msg="a backup goes on" key=ops records=7 bytes=4711 took=1m0s`) != 1 || strings.Count(text, "a backup goes on") != 1 {
+		t.Errorf("after a minute and a half the log is\n%s", text)
+	}
+	if !strings.Contains(text, "level=ERROR msg=\"a backup was given up") || !strings.Contains(text, "took=1m30s") {
+		t.Errorf("of a backup that was given up the log is\n%s", text)
+	}
 }
 
 // A server that stops waits for nobody who takes nothing.

@@ -39,12 +39,34 @@ type calmConn struct {
 	slack       time.Duration
 	open        *openConns // that it is one of; nil for none
 	read, write deadline
-	heard       bool          // whether anything was read
-	lingers     atomic.Bool   // whether Close waits for the other side
-	pace        time.Duration // for each piece that is written; 0 means that the deadline is for all
+	heard       bool        // whether anything was read
+	lingers     atomic.Bool // whether Close waits for the other side
+	pace        pace        // 0 means that the deadline is for all that is written
 }
 
-// pacePiece is how many bytes have to be taken in the time that a pace gives.
+// pace is how fast a peer must take what is written: so many bytes before it has kept
+// the writer waiting for so long. What the writer itself takes does not count.
+type pace struct {
+	bytes  int
+	within time.Duration
+
+	taken  int           // of the bytes
+	waited time.Duration // for those
+}
+
+// left is how long the next bytes may take.
+func (p *pace) left() time.Duration { return p.within - p.waited }
+
+// took notes what was taken, and in which time.
+func (p *pace) took(n int, waited time.Duration) {
+	p.taken += n
+	p.waited += waited
+	if p.taken >= p.bytes {
+		p.taken, p.waited = 0, 0
+	}
+}
+
+// pacePiece is how many bytes are written at a time to one who keeps a pace.
 const pacePiece = 64 << 10
 
 type deadline struct{ wanted, armed time.Time }
@@ -95,14 +117,16 @@ func (c *calmConn) Read(p []byte) (int, error) {
 }
 
 func (c *calmConn) Write(p []byte) (n int, err error) {
-	if c.pace == 0 {
+	if c.pace.within == 0 {
 		return c.writePiece(p)
 	}
 	for n < len(p) && err == nil {
-		c.write.wanted = time.Now().Add(c.pace)
+		began := time.Now()
+		c.write.wanted = began.Add(c.pace.left())
 		var wrote int
 		wrote, err = c.writePiece(p[n:min(len(p), n+pacePiece)])
 		n += wrote
+		c.pace.took(wrote, time.Since(began))
 	}
 	return n, err
 }
@@ -132,10 +156,10 @@ func calmBelow(conn net.Conn) *calmConn {
 	}
 }
 
-// keepPace has each piece that is written take so long at most, however long all of them
-// take; 0 ends that. A nil connection, which a test has, takes it all at once.
-func (c *calmConn) keepPace(pace time.Duration) {
+// keepPace has the peer take so many bytes within a time, again and again, however long
+// all of them take; 0 ends that. A nil connection, which a test has, takes it all at once.
+func (c *calmConn) keepPace(bytes int, within time.Duration) {
 	if c != nil {
-		c.pace = pace
+		c.pace = pace{bytes: bytes, within: within}
 	}
 }

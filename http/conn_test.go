@@ -1,8 +1,12 @@
 package httpapi
 
 import (
+	"errors"
+	"io"
 	"net"
+	"os"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -72,5 +76,51 @@ func TestConnectionSetsTimersSeldom(t *testing.T) {
 				t.Errorf("%s, step %d: timers %v; want %d, the last at %v", name, i, set, want, step.wanted)
 			}
 		}
+	}
+}
+
+// Who takes a piece just before each deadline would take for ever. It is what he takes in
+// all that counts, and only for as long as he keeps the writer waiting.
+func TestPace(t *testing.T) {
+	const piece = pacePiece
+	for _, c := range []struct {
+		name  string
+		every time.Duration // in which a piece is taken
+		rest  time.Duration // of the writer, before each
+		kept  bool
+	}{
+		{"a piece just in time", 29 * time.Second, 0, false},
+		{"a little too slow", 650 * time.Millisecond, 0, false},
+		{"fast enough", 600 * time.Millisecond, 0, true},
+		{"fast enough for a slow writer", 600 * time.Millisecond, time.Minute, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ours, theirs := net.Pipe()
+				gone := make(chan struct{})
+				go func() {
+					defer close(gone)
+					taken := make([]byte, piece)
+					for err := error(nil); err == nil; _, err = io.ReadFull(theirs, taken) {
+						time.Sleep(c.every)
+					}
+				}()
+				conn := &calmConn{Conn: ours, slack: time.Nanosecond}
+				conn.keepPace(backupPace, 30*time.Second)
+				var err error
+				for range 3 * backupPace / piece {
+					time.Sleep(c.rest)
+					if _, err = conn.Write(make([]byte, piece)); err != nil {
+						break
+					}
+				}
+				if kept := err == nil; kept != c.kept || !kept && !errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Errorf("Write = %v; want it to end well: %v", err, c.kept)
+				}
+				_ = theirs.Close()
+				_ = ours.Close()
+				<-gone
+			})
+		})
 	}
 }

@@ -188,8 +188,10 @@
 // A backup is all that was acknowledged before the request, as it was at one moment, in
 // a form of our own that tells by itself whether it is whole: what is cut off, as by an
 // error in the middle or the end of the server, has no end, as an answer and as a backup.
-// It takes as long as it takes; but when a client does not take 64 KiB within the write
-// timeout its connection is closed. One is made at a time. HEAD makes none.
+// It takes as long as it takes; but when a client that is waited for takes less than 3 MiB
+// within the write timeout its connection is closed. It is given up when the disk gets
+// nearly full, since it keeps what is deleted; until there is space again a new one is
+// refused. One is made at a time. HEAD makes none.
 //
 // # Refusals
 //

@@ -37,6 +37,7 @@ func (nowhere) Resend(_ context.Context, ids []data.ID) ([]data.Resent, error) {
 func (nowhere) Pause(context.Context, string, bool) error { return nil }
 
 func (nowhere) Backup(context.Context, io.Writer, func(entries, bytes int64)) error { return nil }
+func (nowhere) MayBackUp() error                                                    { return nil }
 
 func (nowhere) Gateway(name string) (data.Gateway, bool) {
 	return data.Gateway{Name: name}, name == "gateway_1"

@@ -51,6 +51,7 @@ type store struct {
 	history  map[string]History
 	test     func(ctx context.Context, m data.NewMessage) ([]Tried, int, []Fault, error)
 	backup   func(ctx context.Context, w io.Writer) error
+	tight    error // what MayBackUp answers
 }
 
 func newStore() *store {
@@ -466,6 +467,12 @@ func (s *store) Test(ctx context.Context, m data.NewMessage) ([]Tried, int, []Fa
 
 func (s *store) Backup(ctx context.Context, w io.Writer, _ func(entries, bytes int64)) error {
 	return s.backup(ctx, w)
+}
+
+func (s *store) MayBackUp() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tight
 }
 
 // saved returns how often Save was called.

@@ -62,7 +62,7 @@ func (s *Server) tailEvents(c *fiber.Ctx) error {
 		return data.ErrStopping
 	}
 	conn := c.Context().Conn()
-	calmBelow(conn).keepPace(s.opts.WriteTimeout)
+	calmBelow(conn).keepPace(pacePiece, s.opts.WriteTimeout)
 	// Who does not read keeps a write, which no context ends.
 	t.spare = context.AfterFunc(s.life, func() { time.AfterFunc(tailGrace, func() { _ = conn.Close() }) })
 	t.look, t.beat = time.NewTicker(tailPause), time.NewTicker(tailBeat)

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -18,6 +20,17 @@ func (m *metrics) watch(p *process) {
 			return 0
 		}
 		return 1
+	})
+	m.gauge("postrider_backup_age_seconds", "For how long a backup has been under way: 0 when none is.", func() float64 {
+		began, _, underWay := p.store.BackingUp()
+		if !underWay {
+			return 0
+		}
+		return time.Since(began).Seconds()
+	})
+	m.gauge("postrider_backup_written_bytes", "How much of the backup under way is written: 0 when none is.", func() float64 {
+		_, written, _ := p.store.BackingUp()
+		return float64(written)
 	})
 	limit := float64(p.cfg.Delivery.MaxInFlight)
 	m.gauge("postrider_attempts_in_flight_limit", "Attempts that may be under way over all gateways (delivery.max_in_flight).",

@@ -14,18 +14,22 @@ import (
 
 // Backup writes the store as it is at one moment, while commits go on: all that was
 // acknowledged before it was called is in it, and of what comes meanwhile nothing. What
-// it still has to read is neither pruned nor merged away. It fails with
+// it still has to read is neither pruned nor merged away, unless the disk gets nearly
+// full: then it is given up with [data.ErrNoSpace]. It fails with
 // [data.ErrDamaged] when what is stored does not fit together. A backup holds all that
 // messages and events say.
 //
 // progress, if there is one, is told how many records and bytes were written.
 func (s *Store) Backup(ctx context.Context, out io.Writer, progress func(entries, bytes int64)) error {
-	version, commit := s.versions.enter()
-	defer s.versions.leave(version)
-	b := &backup{s: s, version: version, began: time.Now(), census: newCensus(), examined: maxExamined, pace: pace{s: s, at: time.Now(), busy: s.busy.Load()}}
-	h, err := b.header(commit)
+	pin, err := s.pin()
+	if err != nil {
+		return fmt.Errorf("back up: %w", err)
+	}
+	defer s.unpin(pin)
+	b := &backup{s: s, pin: pin, census: newCensus(), examined: maxExamined, pace: pace{s: s, at: time.Now(), busy: s.busy.Load()}}
+	h, err := b.header(pin.commit)
 	if err == nil {
-		err = s.readAt(version, func(txn *badger.Txn) error { return scan(txn, []byte{prefixLane}, nil, b.census.lane) })
+		err = s.readAt(pin.version, func(txn *badger.Txn) error { return scan(txn, []byte{prefixLane}, nil, b.census.lane) })
 	}
 	if err == nil {
 		b.out, err = newBackupWriter(out, h)
@@ -66,8 +70,7 @@ func backedUpPrefixes() []byte {
 // takes his time.
 type backup struct {
 	s        *Store
-	version  uint64
-	began    time.Time
+	pin      *pin
 	out      *backupWriter
 	census   *census
 	examined int // records of a piece, at most; most may be deleted ones
@@ -83,7 +86,7 @@ func (b *backup) header(commit uint64) (h header, err error) {
 	if commit == 0 {
 		return h, nil // nothing was ever stored
 	}
-	err = s.readAt(b.version, func(txn *badger.Txn) error {
+	err = s.readAt(b.pin.version, func(txn *badger.Txn) error {
 		k := markerKey(uint32(commit % uint64(s.stamp.Ring)))
 		item, err := txn.Get(k)
 		if err != nil {
@@ -111,6 +114,10 @@ func (b *backup) copy(ctx context.Context, prefix byte, progress func(entries, b
 		}
 		began := time.Now()
 		records, n, at, err := b.piece(prefix, last)
+		// What was read of a moment that is lost may not fit together.
+		if lost := b.s.kept(b.pin, b.out.bytes); lost != nil {
+			return lost
+		}
 		if err != nil {
 			return err
 		}
@@ -134,7 +141,7 @@ func (b *backup) copy(ctx context.Context, prefix byte, progress func(entries, b
 // piece reads the records behind a key, and says how many there are and behind which key
 // to go on: nil at the end. Deleted ones are examined like all others, see pager.all.
 func (b *backup) piece(prefix byte, last []byte) (records []byte, n int, at []byte, err error) {
-	err = b.s.readAt(b.version, func(txn *badger.Txn) error {
+	err = b.s.readAt(b.pin.version, func(txn *badger.Txn) error {
 		o := badger.DefaultIteratorOptions
 		o.Prefix = []byte{prefix}
 		o.PrefetchValues = false
@@ -181,7 +188,7 @@ func (b *backup) left(expires uint64) uint64 {
 	if expires == 0 {
 		return 0
 	}
-	return max(1, expires-min(expires, uint64(b.began.Unix())))
+	return max(1, expires-min(expires, uint64(b.pin.began.Unix())))
 }
 
 // pace keeps a backup from taking the processors and the disk from the writer.

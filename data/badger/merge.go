@@ -73,6 +73,9 @@ func (s *Store) mergeable() bool {
 	if garbage < leastGarbage {
 		return false
 	}
+	if underWay, _ := s.pinned(); underWay {
+		return false // it would free nothing that the backup keeps, and take it for freed
+	}
 	tables := s.db.Tables()
 	var size int64
 	for _, t := range tables {
@@ -117,6 +120,7 @@ func largestStep(tables []badger.TableInfo) (most int64) {
 // merge moves everything into the lowest level, where deletions end.
 func (s *Store) merge() error {
 	garbage := s.garbage.Load()
+	_, backups := s.pinned()
 	began := time.Now()
 	if err := s.fillMemtable(); err != nil {
 		return err
@@ -124,9 +128,21 @@ func (s *Store) merge() error {
 	if err := s.flatten(); err != nil {
 		return err
 	}
-	s.garbage.Add(-garbage)
+	if !s.freed(garbage, backups) {
+		return nil
+	}
 	s.options.Logger.Debug("deleted records are off the disk", "mib", garbage>>20, "took", time.Since(began))
 	return nil
+}
+
+// freed notes that what was garbage is off the disk, when no backup has begun since there
+// were so many: it may have kept some of it, so all of it counts as before.
+func (s *Store) freed(garbage int64, backups int) bool {
+	if _, now := s.pinned(); now != backups {
+		return false
+	}
+	s.garbage.Add(-garbage)
+	return true
 }
 
 // fillMemtable has Badger write its memtable out, which holds the newest deletions:

@@ -134,11 +134,17 @@ func (s *Store) checkSpace() {
 		_ = s.fail(err) // told through Failed
 		return
 	}
+	s.noteSpace(left)
+}
+
+// noteSpace acts on how much is free.
+func (s *Store) noteSpace(left int64) {
 	s.left.Store(left)
 	need := s.options.MinFree
 	if s.low.Load() {
-		need += need / 8 // merging tables moves it to and fro
+		need += need / tightShare // merging tables moves it to and fro
 	}
+	s.setTight(left < s.options.MinFree+s.options.MinFree/tightShare)
 	low := left < need
 	if s.low.Swap(low) == low {
 		return

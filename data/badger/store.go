@@ -85,6 +85,7 @@ type Store struct {
 	lockf    *os.File
 	acked    *ackedFile
 	versions versions
+	pins     pins
 	laying   *laying // nil until Badger is opened
 	logs     logs    // newest is the writer's
 	clock    *storeClock

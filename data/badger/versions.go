@@ -51,7 +51,18 @@ func (v *versions) done(version, commit uint64) (oldest uint64) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.newest, v.commit = version, commit
-	oldest = version
+	return v.least()
+}
+
+// oldest is the version before which nobody reads any more.
+func (v *versions) oldest() uint64 {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.least()
+}
+
+func (v *versions) least() uint64 {
+	oldest := v.newest
 	for version := range v.read {
 		oldest = min(oldest, version)
 	}
