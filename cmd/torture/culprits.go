@@ -146,7 +146,7 @@ func ofBackups() []culprit {
 		name: "unpinned", without: "keep to one moment while it makes a backup", trials: in("restore"),
 		shows: []symptom{{"of another moment", "is not in the backup as it is stored", "does not fit together"}},
 		changes: []change{
-			{"data/badger/backup.go", "err = b.s.readAt(b.version, func(txn *badger.Txn) error {\n\t\to :=", "time.Sleep(30 * time.Millisecond)\n\terr = b.s.read(func(txn *badger.Txn) error {\n\t\to :="},
+			{"data/badger/backup.go", "err = b.s.readAt(b.pin.version, func(txn *badger.Txn) error {\n\t\to :=", "time.Sleep(30 * time.Millisecond)\n\terr = b.s.read(func(txn *badger.Txn) error {\n\t\to :="},
 			{"data/badger/census.go", "return errors.Join(problems...)", "problems = nil\n\treturn errors.Join(problems...)"},
 		},
 	}}
