@@ -61,6 +61,8 @@ var (
 	ErrDamaged = errors.New("store is damaged")
 	// ErrNewerFormat: a later version of the program wrote the store.
 	ErrNewerFormat = errors.New("store has a newer format")
+	// ErrOlderFormat: a version before the first release wrote the store.
+	ErrOlderFormat = errors.New("store has an older format")
 	// ErrUnrestored: a restore into the directory was cut off.
 	ErrUnrestored = errors.New("a restore into this directory was cut off")
 )

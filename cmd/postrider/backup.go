@@ -179,7 +179,7 @@ func (f *backupFile) explain(err error) error {
 		return fmt.Errorf("write the backup: %w", f.err)
 	case errors.Is(err, data.ErrBadBackup):
 		return fmt.Errorf("the server did not send a whole backup, nothing is kept; its log says why: %v", err) //nolint:errorlint // on purpose, see above
-	case errors.Is(err, data.ErrNewerFormat):
+	case errors.Is(err, data.ErrNewerFormat), errors.Is(err, data.ErrOlderFormat):
 		return fmt.Errorf("the backup cannot be checked, nothing is kept; use the version of the server: %v", err) //nolint:errorlint // the same
 	}
 	return fmt.Errorf("nothing is kept: %w", err)

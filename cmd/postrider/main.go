@@ -103,7 +103,8 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.Is(err, data.ErrInUse):
 		return exitInUse
-	case errors.Is(err, data.ErrDamaged), errors.Is(err, data.ErrNewerFormat), errors.Is(err, data.ErrUnrestored), errors.Is(err, data.ErrBadBackup):
+	case errors.Is(err, data.ErrDamaged), errors.Is(err, data.ErrNewerFormat), errors.Is(err, data.ErrOlderFormat),
+		errors.Is(err, data.ErrUnrestored), errors.Is(err, data.ErrBadBackup):
 		return exitDamaged
 	case errors.Is(err, data.ErrNoSpace):
 		return exitNoSpace
@@ -128,6 +129,8 @@ func explain(err error) string {
 			return err.Error() + "; run postrider restore again, or remove the directory to begin without it"
 		case errors.Is(err, data.ErrNewerFormat):
 			return err.Error() + "; start the version that wrote it, or a later one"
+		case errors.Is(err, data.ErrOlderFormat):
+			return err.Error() + "; let the version that wrote it carry what waits, then begin with another directory"
 		}
 		return err.Error() + "; restore a backup, or start once with --accept-data-loss to go on with what is left; if that is refused too, only a backup helps"
 	case exitNoSpace:

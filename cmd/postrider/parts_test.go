@@ -70,6 +70,7 @@ func TestExitCode(t *testing.T) {
 		{data.ErrInUse, exitInUse},
 		{data.ErrDamaged, exitDamaged},
 		{data.ErrNewerFormat, exitDamaged},
+		{data.ErrOlderFormat, exitDamaged},
 		{data.ErrNoSpace, exitNoSpace},
 		{data.ErrStorage, exitFailure},
 	} {

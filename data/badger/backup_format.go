@@ -104,12 +104,13 @@ func decodeHeader(b []byte) (h header, err error) {
 		}
 		return nil
 	})
-	switch {
-	case err != nil:
+	if err != nil || h.schema < 1 {
 		return h, badBackup("its header makes no sense")
-	case h.schema > schema:
-		return h, fmt.Errorf("the backup is of a store of format %d, this program knows up to %d: %w", h.schema, schema, data.ErrNewerFormat)
-	case h.schema < 1 || h.Memtable < MinMemtable || h.Memtable > MaxMemtable || h.ring == 0 || h.Time < 0:
+	}
+	if err := known("the store of the backup", h.schema); err != nil {
+		return h, err
+	}
+	if h.Memtable < MinMemtable || h.Memtable > MaxMemtable || h.ring == 0 || h.Time < 0 {
 		return h, badBackup("a value of its header is out of range")
 	}
 	return h, nil
@@ -328,7 +329,7 @@ func (r *backupReader) eachRecord(content []byte, visit func(backedUp) error) er
 }
 
 // CheckBackup reads a backup to its end and says what is in it. What is cut off or
-// changed is a [data.ErrBadBackup], and one of a later version a [data.ErrNewerFormat].
+// changed is a [data.ErrBadBackup], and one of another version a [data.ErrNewerFormat] or [data.ErrOlderFormat].
 // progress, if there is one, is told how far it is, with what the header says.
 func CheckBackup(in io.Reader, progress func(Backup)) (Backup, error) {
 	r, err := newBackupReader(in)

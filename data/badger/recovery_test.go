@@ -161,6 +161,7 @@ func TestStamp(t *testing.T) {
 		"as it is":         {func(map[string]any) {}, nil},
 		"a field to come":  {func(s map[string]any) { s["later"] = true }, nil},
 		"newer format":     {func(s map[string]any) { s["schema"] = schema + 1; delete(s, "commit_ring") }, data.ErrNewerFormat},
+		"older format":     {func(s map[string]any) { s["schema"] = schema - 1; delete(s, "commit_ring") }, data.ErrOlderFormat},
 		"no format":        {func(s map[string]any) { delete(s, "schema") }, data.ErrDamaged},
 		"no ring":          {func(s map[string]any) { s["commit_ring"] = 0 }, data.ErrDamaged},
 		"memtable too big": {func(s map[string]any) { s["memtable_bytes"] = MaxMemtable * 2 }, data.ErrDamaged},

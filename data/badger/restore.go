@@ -33,7 +33,7 @@ type Restored struct {
 // Restore makes a store of a backup, in a directory that is missing or empty; else it is
 // a [data.ErrOccupied], a [data.ErrNoDirectory] or a [data.ErrInUse], and nothing is
 // touched. Of the options only Memtable is not used: it is the backup's. What is cut off or
-// changed is a [data.ErrBadBackup], and one of a later version a [data.ErrNewerFormat];
+// changed is a [data.ErrBadBackup], and one of another version a [data.ErrNewerFormat] or [data.ErrOlderFormat];
 // nothing is left of it then, nor after anything else that ends it early.
 //
 // The store is as it was, and what is different is what its first start sees to, as after

@@ -12,8 +12,22 @@ import (
 	"github.com/postrider/postrider/data"
 )
 
-// schema is the version of the layout: keys, records, and what they mean.
-const schema = 1
+// schema is the version of the layout: keys, records, and what they mean. Format 1
+// had the keys in another order; no release wrote it, so nothing takes it on.
+const schema = 2
+
+// known says whether this program can read a format; what names what has it.
+func known(what string, format int) error {
+	switch {
+	case format > schema:
+		return fmt.Errorf("%s has format %d, this program knows up to %d: %w", what, format, schema, data.ErrNewerFormat)
+	case format < 1:
+		return fmt.Errorf("%s has format %d, there is none: %w", what, format, data.ErrDamaged)
+	case format < schema:
+		return fmt.Errorf("%s has format %d, this program knows %d: %w", what, format, schema, data.ErrOlderFormat)
+	}
+	return nil
+}
 
 // stamp is fixed when a store is created. It stands in a file beside Badger's,
 // because it must be known before Badger may be opened: with a smaller memtable
@@ -66,10 +80,10 @@ func readStamp(path string) (stamp, error) {
 	if err := json.Unmarshal(f.Store, &s); err != nil {
 		return s, fmt.Errorf("read %s: %w: %w", path, err, data.ErrDamaged)
 	}
-	switch {
-	case s.Schema > schema:
-		return s, fmt.Errorf("%s has format %d, this program knows up to %d: %w", path, s.Schema, schema, data.ErrNewerFormat)
-	case s.Schema < 1 || s.Memtable < MinMemtable || s.Memtable > MaxMemtable || s.Ring == 0 || s.Since == 0:
+	if err := known(path, s.Schema); err != nil {
+		return s, err
+	}
+	if s.Memtable < MinMemtable || s.Memtable > MaxMemtable || s.Ring == 0 || s.Since == 0 {
 		return s, fmt.Errorf("read %s: a value is out of range: %w", path, data.ErrDamaged)
 	}
 	return s, nil

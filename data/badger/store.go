@@ -135,7 +135,8 @@ type Store struct {
 // Open opens the store, makes it if there is none, and brings it to a state as
 // if the process had never ended: attempts that were under way are settled as
 // unknown. The errors are [data.ErrInUse], [data.ErrDamaged],
-// [data.ErrNewerFormat], [data.ErrUnrestored], [data.ErrNoSpace], or of the file system. After a
+// [data.ErrNewerFormat], [data.ErrOlderFormat], [data.ErrUnrestored],
+// [data.ErrNoSpace], or of the file system. After a
 // [data.ErrStorage] the process must end: the store stays locked until then.
 func Open(o Options) (*Store, error) {
 	if err := o.validate(); err != nil {
@@ -425,7 +426,7 @@ var machineErrors = []error{
 // classify tells damage from errors of the machine. Badger puts only the text of
 // an error into its own.
 func classify(err error) error {
-	for _, known := range []error{data.ErrDamaged, data.ErrNewerFormat, data.ErrStorage} {
+	for _, known := range []error{data.ErrDamaged, data.ErrNewerFormat, data.ErrOlderFormat, data.ErrStorage} {
 		if errors.Is(err, known) {
 			return err
 		}
