@@ -33,4 +33,9 @@ func (l badgerLog) Infof(format string, v ...any) {
 	l.s.options.Logger.Debug("storage engine", "says", fmt.Sprintf(format, v...))
 }
 
-func (l badgerLog) Debugf(format string, v ...any) { l.s.merges.said(format, v...) }
+func (l badgerLog) Debugf(format string, v ...any) {
+	l.s.merges.said(format, v...)
+	if p := l.s.pace.Load(); p != nil {
+		p.said(format, v...)
+	}
+}

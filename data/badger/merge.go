@@ -211,6 +211,9 @@ func (s *Store) flatten() (err error) {
 		}
 	}()
 	s.stepAt, s.stepBusy = time.Now(), s.busy.Load()
+	pace := s.pace.Load()
+	pace.hurry(true) // it is made when there is little else to do, and may be what ends a lack of space
+	defer pace.hurry(false)
 	if err := s.db.Flatten(1); err != nil {
 		return fmt.Errorf("merge tables: %w", err)
 	}

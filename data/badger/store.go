@@ -112,8 +112,9 @@ type Store struct {
 	firstEvent atomic.Uint64 // id before which there is no event; for readers
 	lastID     atomic.Uint64 // the newest id that was given; for readers
 
-	merges *mergeGuard // nil until Badger is opened
-	wrong  uint64      // mismatches before that
+	merges *mergeGuard               // nil until Badger is opened
+	pace   atomic.Pointer[mergePace] // nil until Badger is opened, which merges by then
+	wrong  uint64                    // mismatches before that
 	// What merging goes by.
 	busy     atomic.Int64 // how long the writer was at work in all
 	garbage  atomic.Int64 // bytes deleted since the last merge, about
@@ -301,6 +302,7 @@ func (s *Store) openBadger() (err error) {
 	if err != nil {
 		return classify(err) // what it returns then cannot be closed
 	}
+	s.pace.Store(newMergePace(db, s.failed))
 	s.db, s.versions, s.laying = db, newVersions(db.MaxVersion()), lay(db)
 	db.SetDiscardTs(s.versions.current()) // nobody reads an older state
 	if err := errors.Join(s.findLog(), syncDir(s.options.Path)); err != nil {
@@ -398,6 +400,7 @@ func (s *Store) Close() error {
 
 func (s *Store) closeBadger() error {
 	s.laying.end()
+	s.pace.Load().end()
 	return s.db.Close()
 }
 
