@@ -28,11 +28,11 @@ func TestBackupIsGivenUpForSpace(t *testing.T) {
 		if _, _, underWay := k.BackingUp(); !underWay {
 			t.Error("BackingUp() knows of no backup")
 		}
-		k.noteSpace(least + least/tightShare)
+		k.noteSpace(least + least/backupShare)
 		if err := k.MayBackUp(); err != nil {
 			t.Errorf("with just enough space: MayBackUp() = %v", err)
 		}
-		k.noteSpace(least + least/tightShare - 1)
+		k.noteSpace(least + least/backupShare - 1)
 		if err := k.Accepting(); err != nil {
 			t.Errorf("Accepting() = %v; want the backup to be given up before that", err)
 		}
