@@ -38,25 +38,14 @@ var errStopped = errors.New("stopped")
 func (s *Store) reclaim() {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	var calm int
-	var busyBefore, garbageBefore int64
+	var c calm
 	for {
 		select {
 		case <-s.stop:
 			return
 		case <-tick.C:
 		}
-		busy, garbage := s.busy.Load(), s.garbage.Load()
-		calm++
-		if time.Duration(busy-busyBefore) > calmShare || garbage-garbageBefore > garbage/calmGrows {
-			calm = 0
-		}
-		busyBefore, garbageBefore = busy, garbage
-		if calm < calmFor {
-			continue
-		}
-		calm = 0
-		if s.Err() != nil || !s.mergeable() {
+		if !c.lasts(s.busy.Load(), s.garbage.Load()) || s.Err() != nil || !s.mergeable() {
 			continue
 		}
 		err := s.merge()
@@ -65,6 +54,27 @@ func (s *Store) reclaim() {
 			s.options.Logger.Warn("deleted records are not off the disk yet", "err", err)
 		}
 	}
+}
+
+// calm counts the seconds in which the writer had little to do.
+type calm struct {
+	seconds       int
+	busy, garbage int64 // of the store, when the last of them was over
+}
+
+// lasts takes a second, and reports whether there were enough of them. Then it begins to
+// count anew.
+func (c *calm) lasts(busy, garbage int64) bool {
+	c.seconds++
+	if time.Duration(busy-c.busy) > calmShare || garbage-c.garbage > garbage/calmGrows {
+		c.seconds = 0
+	}
+	c.busy, c.garbage = busy, garbage
+	if c.seconds < calmFor {
+		return false
+	}
+	c.seconds = 0
+	return true
 }
 
 // mergeable reports whether a merge is worth its work and may begin.

@@ -162,6 +162,41 @@ func TestWhenAMergeStops(t *testing.T) {
 	}
 }
 
+// TestCalm counts seconds of which none may be busy or make a merge soon worth more.
+func TestCalm(t *testing.T) {
+	second := func(busy time.Duration, garbage int64) [2]int64 { return [2]int64{int64(busy), garbage} }
+	calmly := slices.Repeat([][2]int64{second(calmShare, 0)}, calmFor)
+	for _, c := range []struct {
+		about   string
+		seconds [][2]int64
+		want    int // after so many of them it is long enough; 0 for never
+	}{
+		{"calm", calmly, calmFor},
+		{"not long enough", calmly[1:], 0},
+		{"busy in the middle", slices.Concat(calmly[5:], [][2]int64{second(calmShare+1, 0)}, calmly), calmFor - 5 + 1 + calmFor},
+		{"pruned in the middle", slices.Concat(calmly[5:], [][2]int64{second(0, 1000)}, calmly), calmFor - 5 + 1 + calmFor},
+		{"pruned a little", slices.Concat(calmly[5:], [][2]int64{second(0, 100)}, calmly), calmFor},
+	} {
+		busy, garbage, got := int64(0), int64(100*calmGrows), 0
+		watched := calm{garbage: garbage}
+		for i, s := range c.seconds {
+			busy, garbage = busy+s[0], garbage+s[1]
+			if watched.lasts(busy, garbage) && got == 0 {
+				got = i + 1
+			}
+		}
+		if got != c.want {
+			t.Errorf("%s: it is long enough after %d s; want %d", c.about, got, c.want)
+		}
+	}
+	var again calm
+	for i := range 3 * calmFor {
+		if got, want := again.lasts(0, 0), (i+1)%calmFor == 0; got != want {
+			t.Errorf("after %d calm seconds it is long enough: %v; want %v", i+1, got, want)
+		}
+	}
+}
+
 func TestMergeable(t *testing.T) {
 	k := newKept(t)
 	k.forget()
