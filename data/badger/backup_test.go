@@ -449,6 +449,13 @@ func TestBackupAndRestoreAreCancelled(t *testing.T) {
 	o := restoreOptions(t, k.options.Clock)
 	_, err := Restore(ctx, o, bytes.NewReader(backup), nil)
 	wantErr(t, "restore", err, context.Canceled)
+	ctx, cancel = context.WithCancel(t.Context())
+	told := 0
+	_, err = Restore(ctx, o, bytes.NewReader(backup), func(Backup) { told++; cancel() })
+	wantErr(t, "restore cancelled on the way", err, context.Canceled)
+	if told != 1 {
+		t.Errorf("when it is cancelled it goes on for %d frames", told-1)
+	}
 	if k.versions.read[k.versions.current()] != 0 {
 		t.Error("a version is kept for a backup that is over")
 	}

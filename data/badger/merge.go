@@ -45,7 +45,7 @@ func (s *Store) reclaim() {
 			return
 		case <-tick.C:
 		}
-		if !c.lasts(s.busy.Load(), s.garbage.Load()) || s.Err() != nil || !s.mergeable() {
+		if !c.lasts(s.busy.Load(), s.garbage.Load()) || !s.mergeable() {
 			continue
 		}
 		err := s.merge()
@@ -79,8 +79,7 @@ func (c *calm) lasts(busy, garbage int64) bool {
 
 // mergeable reports whether a merge is worth its work and may begin.
 func (s *Store) mergeable() bool {
-	garbage := s.garbage.Load()
-	if garbage < leastGarbage {
+	if s.Err() != nil {
 		return false
 	}
 	if underWay, _ := s.pinned(); underWay {
@@ -91,7 +90,12 @@ func (s *Store) mergeable() bool {
 	for _, t := range tables {
 		size += int64(t.OnDiskSize)
 	}
-	return garbage >= size/worthShare && s.hasRoom(tables)
+	return worthMerging(s.garbage.Load(), size) && s.hasRoom(tables)
+}
+
+// worthMerging reports whether so much of a store was deleted that a merge is worth it.
+func worthMerging(garbage, size int64) bool {
+	return garbage >= leastGarbage && garbage >= size/worthShare
 }
 
 // hasRoom reports whether a step of a merge leaves half of the reserve, at least. It

@@ -197,22 +197,29 @@ func TestCalm(t *testing.T) {
 	}
 }
 
+func TestWorthMerging(t *testing.T) {
+	for _, c := range []struct {
+		about         string
+		garbage, size int64
+		want          bool
+	}{
+		{"little was deleted", leastGarbage - 1, leastGarbage, false},
+		{"much was deleted", leastGarbage, leastGarbage, true},
+		{"a part of what there is was deleted", leastGarbage, leastGarbage * worthShare, true},
+		{"less of what there is was deleted", leastGarbage, leastGarbage*worthShare + worthShare, false},
+	} {
+		if got := worthMerging(c.garbage, c.size); got != c.want {
+			t.Errorf("%s: worthMerging(%d, %d) = %v; want %v", c.about, c.garbage, c.size, got, c.want)
+		}
+	}
+}
+
 func TestMergeable(t *testing.T) {
 	k := newKept(t)
-	k.forget()
-	garbage, size := k.garbage.Load(), k.tables()
-	for _, c := range []struct {
-		about   string
-		garbage int64
-		want    bool
-	}{
-		{"little was deleted", leastGarbage - 1, false},
-		{"much was deleted", leastGarbage, true},
-		{"little of what there is was deleted", size / worthShare, size/worthShare >= leastGarbage},
-	} {
-		k.garbage.Store(c.garbage)
-		if got := k.mergeable(); got != c.want {
-			t.Errorf("%s: mergeable() = %v; want %v", c.about, got, c.want)
+	for garbage, want := range map[int64]bool{leastGarbage - 1: false, leastGarbage: true} {
+		k.garbage.Store(garbage)
+		if got := k.mergeable(); got != want {
+			t.Errorf("with %d bytes deleted mergeable() = %v; want %v", garbage, got, want)
 		}
 	}
 	k.garbage.Store(leastGarbage)
@@ -221,7 +228,10 @@ func TestMergeable(t *testing.T) {
 	if full.options.MinFree = math.MaxInt64; full.mergeable() {
 		t.Error("mergeable() without the room for it")
 	}
-	k.garbage.Store(garbage)
+	_ = k.Store.fail(errors.New("input/output error"))
+	if k.mergeable() {
+		t.Error("mergeable() of a store that has failed")
+	}
 }
 
 func TestLargestStep(t *testing.T) {
