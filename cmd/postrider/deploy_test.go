@@ -2,19 +2,15 @@ package main
 
 import (
 	"bytes"
-	"debug/buildinfo"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -254,45 +250,6 @@ func TestQuickStartIsRight(t *testing.T) {
 			"TELEGRAM_TOKEN=123:abc", "SLACK_URL=https://hooks.slack.com/services/a/b/c")
 		if code != exitClean || !strings.Contains(out, "1 gateways, 1 routes") {
 			t.Errorf("config check = %d %s%s of\n%s", code, out, errs, b[1])
-		}
-	}
-}
-
-// Whoever passes the program on passes on the terms of what it is linked from.
-func TestEveryModuleHasItsLicence(t *testing.T) {
-	t.Parallel()
-	program := binary(t)
-	out, err := exec.CommandContext(t.Context(), filepath.Join("..", "..", "deploy", "licenses"), program).Output()
-	if err != nil {
-		t.Fatalf("deploy/licenses: %v", err)
-	}
-	info, err := buildinfo.ReadFile(program)
-	if err != nil {
-		t.Fatal(err)
-	}
-	said := map[string]string{} // by module
-	line := regexp.MustCompile(`(?m)^={80}$`)
-	for _, section := range line.Split(string(out), -1)[1:] {
-		name, text, _ := strings.Cut(strings.TrimSpace(section), "\n")
-		said[name] = text
-	}
-	wanted := []string{"Go " + runtime.Version()}
-	for _, m := range info.Deps {
-		wanted = append(wanted, m.Path+" "+m.Version)
-	}
-	terms := regexp.MustCompile(`(?i)copyright|licen[sc]e`)
-	for _, name := range wanted {
-		if !terms.MatchString(said[name]) {
-			t.Errorf("there is no licence of %s", name)
-		}
-		delete(said, name)
-	}
-	if len(wanted) < 20 || len(said) > 0 {
-		t.Errorf("%d modules are linked in; not one of them: %v", len(wanted)-1, slices.Collect(maps.Keys(said)))
-	}
-	for _, file := range [][]string{{"Dockerfile"}, {"deploy", "nfpm.yaml"}, {"deploy", "release"}} {
-		if !strings.Contains(deployed(t, file...), "THIRD_PARTY_LICENSES") {
-			t.Errorf("%v leaves the licences out", file)
 		}
 	}
 }

@@ -88,14 +88,10 @@ func (e *ending) ended(c *rig.Child) {
 // await waits for a child to end and returns how long that took.
 func (e *ending) await(ctx context.Context, c *rig.Child, limit time.Duration, what string) (time.Duration, error) {
 	began := time.Now()
-	select {
-	case <-c.Ended():
-		return time.Since(began), nil
-	case <-ctx.Done():
-		return 0, context.Cause(ctx)
-	case <-time.After(limit):
+	ended, err := c.AwaitEnd(ctx, limit)
+	if ended || err != nil {
+		return time.Since(began), err
 	}
-	c.Kill()
 	e.round.violate("%s: the program has not ended after %v; it said\n%s", what, limit, c.Said())
 	return 0, errBroken
 }

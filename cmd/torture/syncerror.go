@@ -92,12 +92,11 @@ func lifeThatFails(ctx context.Context, s *system, at target) error {
 		aim.aim(max(1, min(at.number, 8)))
 		_ = c.Signal(syscall.SIGTERM)
 	}
-	select {
-	case <-c.Ended():
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(rig.Patience + 10*time.Second):
-		c.Kill()
+	ended, err := c.AwaitEnd(ctx, rig.StopsWithin)
+	if err != nil {
+		return err
+	}
+	if !ended {
 		if aim.broken() {
 			s.round.violate("a flush of %s failed, and the program runs on; it said\n%s", aim.hit.kind(), c.Said())
 		} else {

@@ -112,12 +112,11 @@ func (s *system) kill(c *rig.Child) {
 
 // expect waits until the program ends by itself, which it must with a code.
 func (s *system) expect(ctx context.Context, c *rig.Child, code int) error {
-	select {
-	case <-c.Ended():
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(rig.Patience + 10*time.Second): // it may drain for 25 s
-		c.Kill()
+	ended, err := c.AwaitEnd(ctx, rig.StopsWithin)
+	if err != nil {
+		return err
+	}
+	if !ended {
 		s.round.violate("the program runs on, want its end with %d; it said\n%s", code, c.Said())
 		return errBroken
 	}

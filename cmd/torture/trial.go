@@ -205,12 +205,8 @@ func refusal(code int, said, store string) string {
 
 func (t *trial) stop(ctx context.Context, c *rig.Child) error {
 	_ = c.Signal(syscall.SIGTERM) // how it ends is looked at
-	select {
-	case <-c.Ended():
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(rig.Patience + 10*time.Second):
-		c.Kill()
+	if _, err := c.AwaitEnd(ctx, rig.StopsWithin); err != nil {
+		return err
 	}
 	switch c.Code() {
 	case 0:

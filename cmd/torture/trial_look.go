@@ -156,12 +156,11 @@ func (t *trial) detected(ctx context.Context, c *rig.Child, err error) (byItself
 	_ = rig.Until(ctx, "it ends", time.Second, 10*time.Millisecond, func() (bool, error) { return c.Gone(), nil })
 	byItself = c.Gone()
 	_ = c.Signal(syscall.SIGTERM) // it may have ended, and how it ends is looked at
-	select {
-	case <-c.Ended():
-	case <-ctx.Done():
-		return byItself, context.Cause(ctx)
-	case <-time.After(rig.Patience + 10*time.Second):
-		c.Kill()
+	ended, over := c.AwaitEnd(ctx, rig.StopsWithin)
+	if over != nil {
+		return byItself, over
+	}
+	if !ended {
 		t.complain("a read failed (%v) and it runs on after SIGTERM; it said\n%s", err, c.Said())
 		return byItself, nil
 	}

@@ -60,7 +60,7 @@ func sample(t testing.TB) *kept {
 	}
 	k.apply(&data.Batch{Resends: []*data.Resend{{IDs: []data.ID{ids + 3}}}})
 	k.begin("gateway_1", data.Ref{ID: ids + 4, Number: 1})
-	k.apply(&data.Batch{Pauses: []*data.Pause{{Gateway: "gateway_10", Paused: true}}})
+	k.apply(&data.Batch{Pauses: []*data.Pause{{Gateway: "gateway_10", Paused: true}}, Declares: []*data.Declare{declare("made", "{}")}})
 	return k
 }
 
@@ -95,6 +95,9 @@ func TestBackupIsRestored(t *testing.T) {
 	}
 	if !doubt || !r.lane("gateway_10").Paused {
 		t.Errorf("doubt is %v, the lane %+v", doubt, r.lane("gateway_10"))
+	}
+	if declared := r.everyDeclared(); len(declared) != 1 || declared["made"] != "{}" {
+		t.Errorf("declared is %v", declared)
 	}
 	again := &data.Save{Messages: []data.NewMessage{{Gateway: "gateway_1", Text: "once"}}, Key: &data.IdempotencyKey{Key: [32]byte{1}, Request: [32]byte{2}}}
 	r.save(again)
@@ -436,57 +439,6 @@ func TestBackupOfAStoreOfAnotherFormat(t *testing.T) {
 	}
 }
 
-// What is whole as a file and does not fit together is refused all the same.
-func TestBackupThatDoesNotFitTogether(t *testing.T) {
-	k := sample(t)
-	id := k.send("gateway_3", "a")
-	whole := k.backup()
-	for what, key := range map[string][]byte{
-		"a message": messageKey(id),
-		"a run":     runKey(k.Store.lane("gateway_3").number, id),
-		"a lane":    laneKey(k.Store.lane("gateway_3").number),
-	} {
-		r, err := newBackupReader(bytes.NewReader(whole))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var b bytes.Buffer
-		w, err := newBackupWriter(&b, r.header)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for {
-			content, err := r.next()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if content == nil {
-				break
-			}
-			var left []byte
-			err = r.eachRecord(content, func(one backedUp) error {
-				if !bytes.Equal(one.key, key) {
-					w.entries++
-					left = appendRecord(left, one)
-				}
-				return nil
-			})
-			if err = errors.Join(err, w.frame(frameRecords, left)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := w.end(); err != nil {
-			t.Fatal(err)
-		}
-		o := restoreOptions(t, newMachine())
-		_, err = Restore(t.Context(), o, &b, nil)
-		wantErr(t, "restore without "+what, err, data.ErrDamaged)
-		if files, _ := filepath.Glob(filepath.Join(o.Path, "*")); len(files) > 1 {
-			t.Errorf("restore without %s left %v", what, files)
-		}
-	}
-}
-
 // Whoever makes a backup of a store that has lost a record is told.
 func TestBackupOfADamagedStore(t *testing.T) {
 	k := sample(t)
@@ -514,6 +466,13 @@ func TestBackupAndRestoreAreCancelled(t *testing.T) {
 	o := restoreOptions(t, k.options.Clock)
 	_, err := Restore(ctx, o, bytes.NewReader(backup), nil)
 	wantErr(t, "restore", err, context.Canceled)
+	ctx, cancel = context.WithCancel(t.Context())
+	told := 0
+	_, err = Restore(ctx, o, bytes.NewReader(backup), func(Backup) { told++; cancel() })
+	wantErr(t, "restore cancelled on the way", err, context.Canceled)
+	if told != 1 {
+		t.Errorf("when it is cancelled it goes on for %d frames", told-1)
+	}
 	if k.versions.read[k.versions.current()] != 0 {
 		t.Error("a version is kept for a backup that is over")
 	}

@@ -159,27 +159,34 @@ func TestNewestFirstOverEpochs(t *testing.T) {
 	k.wantNewestFirst("in a third epoch")
 }
 
-// A page of the newest looks at so many messages, deleted ones too, and the next goes on
-// there.
-func TestNewestFirstOverDeletedMessages(t *testing.T) {
-	k := newKept(t)
-	const sent, most = 200, 10
-	first := k.send("gateway_1", texts(sent)...)
-	var want []data.ID
+// thin sends messages, the first of which it names, and has all of them deleted but a few
+// in a row here and there, which it returns in order.
+func (k *kept) thin(sent int) (first data.ID, left []data.ID) {
+	k.t.Helper()
+	first = k.send("gateway_1", texts(sent)...)
 	k.begin("gateway_1", k.ready("gateway_1", 0, sent)...)
 	for i, id := range idRange(first, sent) {
 		result := delivered
 		if i/3%20 == 1 {
 			result = permanent
-			want = append(want, id)
+			left = append(left, id)
 		}
 		k.settle("gateway_1", id, 1, result)
 	}
-	slices.Reverse(want)
 	k.machine().pass(day.Delivered + time.Second)
-	if got := k.pruneAll(day, sent); got != sent-len(want) {
-		t.Fatalf("%d are deleted; want all but %d", got, len(want))
+	if got := k.pruneAll(day, sent); got != sent-len(left) {
+		k.t.Fatalf("%d are deleted; want all but %d", got, len(left))
 	}
+	return first, left
+}
+
+// A page of the newest looks at so many messages, deleted ones too, and the next goes on
+// there.
+func TestNewestFirstOverDeletedMessages(t *testing.T) {
+	k := newKept(t)
+	const sent, most = 200, 10
+	first, want := k.thin(sent)
+	slices.Reverse(want)
 	for _, when := range []string{"pruned", "opened again"} {
 		for _, limit := range []int{1, 2, 100} {
 			bounded := func(below data.ID) ([]data.Message, data.ID, error) {

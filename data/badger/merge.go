@@ -38,25 +38,14 @@ var errStopped = errors.New("stopped")
 func (s *Store) reclaim() {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	var calm int
-	var busyBefore, garbageBefore int64
+	var c calm
 	for {
 		select {
 		case <-s.stop:
 			return
 		case <-tick.C:
 		}
-		busy, garbage := s.busy.Load(), s.garbage.Load()
-		calm++
-		if time.Duration(busy-busyBefore) > calmShare || garbage-garbageBefore > garbage/calmGrows {
-			calm = 0
-		}
-		busyBefore, garbageBefore = busy, garbage
-		if calm < calmFor {
-			continue
-		}
-		calm = 0
-		if s.Err() != nil || !s.mergeable() {
+		if !c.lasts(s.busy.Load(), s.garbage.Load()) || !s.mergeable() {
 			continue
 		}
 		err := s.merge()
@@ -67,10 +56,30 @@ func (s *Store) reclaim() {
 	}
 }
 
+// calm counts the seconds in which the writer had little to do.
+type calm struct {
+	seconds       int
+	busy, garbage int64 // of the store, when the last of them was over
+}
+
+// lasts takes a second, and reports whether there were enough of them. Then it begins to
+// count anew.
+func (c *calm) lasts(busy, garbage int64) bool {
+	c.seconds++
+	if time.Duration(busy-c.busy) > calmShare || garbage-c.garbage > garbage/calmGrows {
+		c.seconds = 0
+	}
+	c.busy, c.garbage = busy, garbage
+	if c.seconds < calmFor {
+		return false
+	}
+	c.seconds = 0
+	return true
+}
+
 // mergeable reports whether a merge is worth its work and may begin.
 func (s *Store) mergeable() bool {
-	garbage := s.garbage.Load()
-	if garbage < leastGarbage {
+	if s.Err() != nil {
 		return false
 	}
 	if underWay, _ := s.pinned(); underWay {
@@ -81,7 +90,12 @@ func (s *Store) mergeable() bool {
 	for _, t := range tables {
 		size += int64(t.OnDiskSize)
 	}
-	return garbage >= size/worthShare && s.hasRoom(tables)
+	return worthMerging(s.garbage.Load(), size) && s.hasRoom(tables)
+}
+
+// worthMerging reports whether so much of a store was deleted that a merge is worth it.
+func worthMerging(garbage, size int64) bool {
+	return garbage >= leastGarbage && garbage >= size/worthShare
 }
 
 // hasRoom reports whether a step of a merge leaves half of the reserve, at least. It

@@ -162,22 +162,64 @@ func TestWhenAMergeStops(t *testing.T) {
 	}
 }
 
-func TestMergeable(t *testing.T) {
-	k := newKept(t)
-	k.forget()
-	garbage, size := k.garbage.Load(), k.tables()
+// TestCalm counts seconds of which none may be busy or make a merge soon worth more.
+func TestCalm(t *testing.T) {
+	second := func(busy time.Duration, garbage int64) [2]int64 { return [2]int64{int64(busy), garbage} }
+	calmly := slices.Repeat([][2]int64{second(calmShare, 0)}, calmFor)
 	for _, c := range []struct {
 		about   string
-		garbage int64
-		want    bool
+		seconds [][2]int64
+		want    int // after so many of them it is long enough; 0 for never
 	}{
-		{"little was deleted", leastGarbage - 1, false},
-		{"much was deleted", leastGarbage, true},
-		{"little of what there is was deleted", size / worthShare, size/worthShare >= leastGarbage},
+		{"calm", calmly, calmFor},
+		{"not long enough", calmly[1:], 0},
+		{"busy in the middle", slices.Concat(calmly[5:], [][2]int64{second(calmShare+1, 0)}, calmly), calmFor - 5 + 1 + calmFor},
+		{"pruned in the middle", slices.Concat(calmly[5:], [][2]int64{second(0, 1000)}, calmly), calmFor - 5 + 1 + calmFor},
+		{"pruned a little", slices.Concat(calmly[5:], [][2]int64{second(0, 100)}, calmly), calmFor},
 	} {
-		k.garbage.Store(c.garbage)
-		if got := k.mergeable(); got != c.want {
-			t.Errorf("%s: mergeable() = %v; want %v", c.about, got, c.want)
+		busy, garbage, got := int64(0), int64(100*calmGrows), 0
+		watched := calm{garbage: garbage}
+		for i, s := range c.seconds {
+			busy, garbage = busy+s[0], garbage+s[1]
+			if watched.lasts(busy, garbage) && got == 0 {
+				got = i + 1
+			}
+		}
+		if got != c.want {
+			t.Errorf("%s: it is long enough after %d s; want %d", c.about, got, c.want)
+		}
+	}
+	var again calm
+	for i := range 3 * calmFor {
+		if got, want := again.lasts(0, 0), (i+1)%calmFor == 0; got != want {
+			t.Errorf("after %d calm seconds it is long enough: %v; want %v", i+1, got, want)
+		}
+	}
+}
+
+func TestWorthMerging(t *testing.T) {
+	for _, c := range []struct {
+		about         string
+		garbage, size int64
+		want          bool
+	}{
+		{"little was deleted", leastGarbage - 1, leastGarbage, false},
+		{"much was deleted", leastGarbage, leastGarbage, true},
+		{"a part of what there is was deleted", leastGarbage, leastGarbage * worthShare, true},
+		{"less of what there is was deleted", leastGarbage, leastGarbage*worthShare + worthShare, false},
+	} {
+		if got := worthMerging(c.garbage, c.size); got != c.want {
+			t.Errorf("%s: worthMerging(%d, %d) = %v; want %v", c.about, c.garbage, c.size, got, c.want)
+		}
+	}
+}
+
+func TestMergeable(t *testing.T) {
+	k := newKept(t)
+	for garbage, want := range map[int64]bool{leastGarbage - 1: false, leastGarbage: true} {
+		k.garbage.Store(garbage)
+		if got := k.mergeable(); got != want {
+			t.Errorf("with %d bytes deleted mergeable() = %v; want %v", garbage, got, want)
 		}
 	}
 	k.garbage.Store(leastGarbage)
@@ -186,7 +228,10 @@ func TestMergeable(t *testing.T) {
 	if full.options.MinFree = math.MaxInt64; full.mergeable() {
 		t.Error("mergeable() without the room for it")
 	}
-	k.garbage.Store(garbage)
+	_ = k.Store.fail(errors.New("input/output error"))
+	if k.mergeable() {
+		t.Error("mergeable() of a store that has failed")
+	}
 }
 
 func TestLargestStep(t *testing.T) {

@@ -110,21 +110,7 @@ func TestMessagesInOrder(t *testing.T) {
 func TestPagesOverDeletedMessages(t *testing.T) {
 	k := newKept(t)
 	const sent, most = 200, 10
-	first := k.send("gateway_1", texts(sent)...)
-	var want []data.ID
-	k.begin("gateway_1", k.ready("gateway_1", 0, sent)...)
-	for i, id := range idRange(first, sent) {
-		result := delivered
-		if i/3%20 == 1 {
-			result = permanent
-			want = append(want, id)
-		}
-		k.settle("gateway_1", id, 1, result)
-	}
-	k.machine().pass(day.Delivered + time.Second)
-	if got := k.pruneAll(day, sent); got != sent-len(want) {
-		t.Fatalf("%d are deleted; want all but %d", got, len(want))
-	}
+	first, want := k.thin(sent)
 	for _, when := range []string{"pruned", "opened again"} {
 		for _, limit := range []int{1, 2, 100} {
 			got, empty := k.steps(data.MessageQuery{Limit: limit}, first, most)

@@ -8,10 +8,10 @@ import (
 	"github.com/postrider/postrider/data"
 )
 
-// tightShare is what must be free beside MinFree, one in so many bytes of that: with
-// less, no backup is made and one under way is given up, and what refuses everything new
-// for want of space goes on to do so.
-const tightShare = 8
+// backupShare is what must be free beside MinFree for a backup, one in so many bytes of
+// that: with less none is made, and one under way is given up. So it is before everything
+// new is refused for want of space.
+const backupShare = 8
 
 // pins are the backups under way, and what each keeps on the disk. They are let go of
 // when space gets short: not their readers but the next merge needs to know of that.
@@ -34,8 +34,11 @@ type pin struct {
 // errTight is why a backup is not made, or not to its end.
 func (s *Store) errTight() error {
 	return fmt.Errorf("%d MiB are free and %d MiB must be for a backup, which keeps what is deleted: %w",
-		s.left.Load()>>20, (s.options.MinFree+s.options.MinFree/tightShare)>>20, data.ErrNoSpace)
+		s.left.Load()>>20, s.backupNeeds()>>20, data.ErrNoSpace)
 }
+
+// backupNeeds is how many bytes must be free for a backup.
+func (s *Store) backupNeeds() int64 { return s.options.MinFree + s.options.MinFree/backupShare }
 
 // MayBackUp returns [data.ErrNoSpace] while there is too little space for a backup.
 func (s *Store) MayBackUp() error {

@@ -2,7 +2,10 @@ package badger
 
 import (
 	"bytes"
+	"log/slog"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/postrider/postrider/data"
 )
@@ -14,6 +17,8 @@ func TestBackupIsGivenUpForSpace(t *testing.T) {
 	const least = 8 << 20
 	o := optionsIn(t.TempDir(), newMachine())
 	o.MinFree = least
+	var log bytes.Buffer
+	o.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelError}))
 	k := newKeptWith(t, o)
 	k.send("gateway_1", texts(3000)...)
 	for range 30 {
@@ -28,11 +33,11 @@ func TestBackupIsGivenUpForSpace(t *testing.T) {
 		if _, _, underWay := k.BackingUp(); !underWay {
 			t.Error("BackingUp() knows of no backup")
 		}
-		k.noteSpace(least + least/tightShare)
+		k.noteSpace(least + least/backupShare)
 		if err := k.MayBackUp(); err != nil {
 			t.Errorf("with just enough space: MayBackUp() = %v", err)
 		}
-		k.noteSpace(least + least/tightShare - 1)
+		k.noteSpace(least + least/backupShare - 1)
 		if err := k.Accepting(); err != nil {
 			t.Errorf("Accepting() = %v; want the backup to be given up before that", err)
 		}
@@ -53,6 +58,35 @@ func TestBackupIsGivenUpForSpace(t *testing.T) {
 	}
 	r, _ := k.restored(k.backup())
 	r.verify()
+	if oldest := k.versions.oldest(); oldest != k.versions.current() {
+		t.Errorf("when all is over version %d is kept; want %d", oldest, k.versions.current())
+	}
+	if !strings.Contains(log.String(), "a backup is given up") {
+		t.Errorf("the log says %s; want it to say what was given up", log.String())
+	}
+}
+
+// What a backup kept that is given up goes with the next merge, though nothing was
+// committed since.
+func TestMergeAfterABackupIsGivenUp(t *testing.T) {
+	k := newKept(t)
+	k.forget()
+	p, err := k.pin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.fail("gateway_3", "a", "b")
+	k.machine().pass(day.Dead + time.Second)
+	k.pruneAll(day, 1000)
+	k.setTight(true)
+	wantErr(t, "kept", k.kept(p, 0), data.ErrNoSpace)
+	if err := k.merge(); err != nil {
+		t.Fatal(err)
+	}
+	if n := k.graves(); n > 0 {
+		t.Errorf("%d deletions are left", n)
+	}
+	k.unpin(p)
 }
 
 func TestBackingUp(t *testing.T) {
@@ -72,6 +106,29 @@ func TestBackingUp(t *testing.T) {
 	}
 	if _, _, underWay := k.BackingUp(); underWay {
 		t.Error("BackingUp() tells of a backup that is over")
+	}
+}
+
+// Of several backups it is the one that has kept what was deleted for longest.
+func TestBackingUpForLongest(t *testing.T) {
+	k := newKept(t)
+	var pins []*pin
+	for range 3 {
+		p, err := k.pin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.began = time.Unix(1000+int64(len(pins)), 0)
+		pins = append(pins, p)
+	}
+	for i, p := range pins {
+		wantErr(t, "kept", k.kept(p, int64(i+10)), nil)
+	}
+	for i, p := range pins {
+		if began, written, underWay := k.BackingUp(); !began.Equal(p.began) || written != int64(i+10) || !underWay {
+			t.Errorf("BackingUp() = %v, %d, %v; want %v, %d", began, written, underWay, p.began, i+10)
+		}
+		k.unpin(p)
 	}
 }
 

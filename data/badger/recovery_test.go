@@ -98,6 +98,44 @@ func TestNoSpace(t *testing.T) {
 	}
 }
 
+// What is new is taken again only with more free than made it be refused: merging tables
+// moves that to and fro.
+func TestSpaceToGoOn(t *testing.T) {
+	const least = 8 << 20
+	s := &Store{options: optionsIn(t.TempDir(), newMachine())}
+	s.options.MinFree = least
+	for _, c := range []struct {
+		left int64
+		want error
+	}{
+		{least, nil},
+		{least - 1, data.ErrNoSpace},
+		{least, data.ErrNoSpace},
+		{least + least/resumeShare - 1, data.ErrNoSpace},
+		{least + least/resumeShare, nil},
+		{least, nil},
+	} {
+		if s.noteSpace(c.left); !errors.Is(s.Accepting(), c.want) {
+			t.Errorf("with %d bytes free Accepting() = %v; want %v", c.left, s.Accepting(), c.want)
+		}
+	}
+}
+
+// Free space is looked at without anybody's asking.
+func TestSpaceIsWatched(t *testing.T) {
+	t.Parallel()
+	k := newKept(t)
+	k.low.Store(true)
+	late := time.After(20 * time.Second)
+	for k.Accepting() != nil {
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-late:
+			t.Fatal("nobody finds out that there is space again")
+		}
+	}
+}
+
 func TestOptionsThatAreWrong(t *testing.T) {
 	good := optionsIn(t.TempDir(), newMachine())
 	for name, change := range map[string]func(o *Options){

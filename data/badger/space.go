@@ -137,14 +137,18 @@ func (s *Store) checkSpace() {
 	s.noteSpace(left)
 }
 
+// resumeShare is what must be free beside MinFree, one in so many bytes of that, until
+// what is new is accepted again: merging tables moves what is free to and fro.
+const resumeShare = 8
+
 // noteSpace acts on how much is free.
 func (s *Store) noteSpace(left int64) {
 	s.left.Store(left)
 	need := s.options.MinFree
 	if s.low.Load() {
-		need += need / tightShare // merging tables moves it to and fro
+		need += need / resumeShare
 	}
-	s.setTight(left < s.options.MinFree+s.options.MinFree/tightShare)
+	s.setTight(left < s.backupNeeds())
 	low := left < need
 	if s.low.Swap(low) == low {
 		return

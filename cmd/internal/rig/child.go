@@ -202,15 +202,32 @@ func (c *Child) Kill() {
 	<-c.ended
 }
 
+// StopsWithin is how long the program takes at most to end when it is asked to: it may
+// drain for 25 s.
+const StopsWithin = Patience + 10*time.Second
+
+// AwaitEnd waits for a while until the process has ended, and reports whether it has. One
+// that runs on is killed. When ctx is over that is the error, and nothing is known.
+func (c *Child) AwaitEnd(ctx context.Context, limit time.Duration) (ended bool, err error) {
+	late := time.NewTimer(limit)
+	defer late.Stop()
+	select {
+	case <-c.ended:
+		return true, nil
+	case <-ctx.Done():
+		return false, context.Cause(ctx)
+	case <-late.C:
+		c.Kill()
+		return false, nil
+	}
+}
+
 // Stop asks the process to end, and waits. It must end well.
 func (c *Child) Stop() error {
 	if err := c.Signal(syscall.SIGTERM); err != nil {
 		return fmt.Errorf("stop the program: %w", err)
 	}
-	select {
-	case <-c.ended:
-	case <-time.After(Patience + 10*time.Second): // it may drain for 25 s
-		c.Kill()
+	if ended, _ := c.AwaitEnd(context.Background(), StopsWithin); !ended {
 		return fmt.Errorf("the program did not end by itself; it said\n%s", c.Said())
 	}
 	if !c.exit.Success() {

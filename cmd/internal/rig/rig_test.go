@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -108,6 +109,32 @@ func TestChild(t *testing.T) {
 		})
 	}
 }
+
+// A program that does not end in time is killed; one that is not waited for is not.
+func TestAwaitEnd(t *testing.T) {
+	t.Parallel()
+	c, err := standIn(t, "well").Start(t.Context(), Patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Kill()
+	over, cancel := context.WithCancelCause(t.Context())
+	cancel(errStopped)
+	if ended, err := c.AwaitEnd(over, Patience); ended || !errors.Is(err, errStopped) || c.Gone() {
+		t.Errorf("AwaitEnd() = %v, %v when nobody waits any more, the program gone: %v", ended, err, c.Gone())
+	}
+	if ended, err := c.AwaitEnd(t.Context(), time.Millisecond); ended || err != nil || !c.Gone() || c.Code() != -1 {
+		t.Errorf("AwaitEnd() = %v, %v of a program that runs on, it gone: %v", ended, err, c.Gone())
+	}
+	if c, err = standIn(t, "damaged").Launch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if ended, err := c.AwaitEnd(t.Context(), Patience); !ended || err != nil || c.Code() != 4 {
+		t.Errorf("AwaitEnd() = %v, %v of a program that ends with %d", ended, err, c.Code())
+	}
+}
+
+var errStopped = errors.New("stopped")
 
 // A program that ends before it is ready is not waited for, and its code is known.
 func TestChildFails(t *testing.T) {
