@@ -422,23 +422,6 @@ func TestBackupChangedIsTold(t *testing.T) {
 	restoresNot(t, "a backup of a newer format", newer, data.ErrNewerFormat)
 }
 
-// A backup holds keys as they are, so it can be restored only by a program that has them in the same order.
-func TestBackupOfAStoreOfAnotherFormat(t *testing.T) {
-	r, err := newBackupReader(bytes.NewReader(sample(t).backup()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for format, want := range map[int]error{schema - 1: data.ErrOlderFormat, schema + 1: data.ErrNewerFormat, 0: data.ErrBadBackup} {
-		var b bytes.Buffer
-		h := r.header
-		h.schema = format
-		if _, err := newBackupWriter(&b, h); err != nil {
-			t.Fatal(err)
-		}
-		restoresNot(t, fmt.Sprintf("a backup of a store of format %d", format), b.Bytes(), want)
-	}
-}
-
 // Whoever makes a backup of a store that has lost a record is told.
 func TestBackupOfADamagedStore(t *testing.T) {
 	k := sample(t)

@@ -3,6 +3,7 @@ package badger
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -67,6 +68,23 @@ func refusesRestore(t *testing.T, what string, backup []byte, want ...error) {
 	if _, err := os.Stat(o.Path); !os.IsNotExist(err) {
 		files, _ := filepath.Glob(filepath.Join(o.Path, "*"))
 		t.Errorf("restore %s left %v, %v", what, files, err)
+	}
+}
+
+// A backup holds keys as they are, so it can be restored only by a program that has them in the same order.
+func TestBackupOfAStoreOfAnotherFormat(t *testing.T) {
+	r, err := newBackupReader(bytes.NewReader(sample(t).backup()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for format, want := range map[int]error{schema - 1: data.ErrOlderFormat, schema + 1: data.ErrNewerFormat, 0: data.ErrBadBackup} {
+		var b bytes.Buffer
+		h := r.header
+		h.schema = format
+		if _, err := newBackupWriter(&b, h); err != nil {
+			t.Fatal(err)
+		}
+		restoresNot(t, fmt.Sprintf("a backup of a store of format %d", format), b.Bytes(), want)
 	}
 }
 
