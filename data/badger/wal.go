@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -27,6 +28,9 @@ type logs struct {
 	newest int         // the writer's
 	fill   chan string // names of logs to be filled; has room for one
 	merged atomic.Bool // a merge made logs that the writer has not seen
+	// flushing is held while what a log is filled with is flushed, until it is known
+	// whether that failed.
+	flushing sync.Mutex
 }
 
 func logName(number int) string { return fmt.Sprintf("%05d.mem", number) }
@@ -87,20 +91,36 @@ func (s *Store) fillLog(name string) {
 	if left, err := free(s.options.Path); err != nil || left-s.stamp.Memtable < 2*s.options.MinFree {
 		return
 	}
-	err := fillFile(name, s.stamp.Memtable, s.stop)
-	switch {
-	case errors.Is(err, errUnflushed):
-		_ = s.fail(err) // told through Failed: records may have been among what was flushed
-	case err != nil:
+	err := fillFile(name, s.stamp.Memtable, s.stop, func(pages []byte) error {
+		s.logs.flushing.Lock()
+		defer s.logs.flushing.Unlock()
+		err := flushPages(pages)
+		if err != nil {
+			_ = s.fail(fmt.Errorf("flush log %s: %w", name, err)) // told through Failed: there may be records in it
+		}
+		return err
+	})
+	if err != nil {
 		s.options.Logger.Debug("a log is not filled ahead", "err", err)
 	}
 }
 
-var errUnflushed = errors.New("flush failed")
+func flushPages(pages []byte) error {
+	return again(func() error { return unix.Msync(pages, unix.MS_SYNC) })
+}
+
+// fillingFlushed returns when no flush is under way that what a commit wrote may have
+// gone with, or an error when one failed: the system may have dropped what it could not
+// write, and then the commit's own flush, which came after it, proves nothing.
+func (s *Store) fillingFlushed() error {
+	s.logs.flushing.Lock()
+	defer s.logs.flushing.Unlock()
+	return s.Err()
+}
 
 // fillFile has the file system give the first bytes of a file their place. What
 // somebody else writes there meanwhile stays as it is written.
-func fillFile(name string, size int64, stop <-chan struct{}) (err error) {
+func fillFile(name string, size int64, stop <-chan struct{}, flush func(pages []byte) error) (err error) {
 	f, err := os.OpenFile(name, os.O_RDWR, 0)
 	if err != nil {
 		return err
@@ -124,8 +144,8 @@ func fillFile(name string, size int64, stop <-chan struct{}) (err error) {
 		if cut, err := populate(step); cut || err != nil {
 			return err
 		}
-		if err := again(func() error { return unix.Msync(step, unix.MS_SYNC) }); err != nil {
-			return fmt.Errorf("%w: %s: %w", errUnflushed, name, err)
+		if err := flush(step); err != nil {
+			return err
 		}
 		select {
 		case <-stop:

@@ -7,8 +7,11 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/postrider/postrider/data"
 )
 
 // TestFillFile gives a file its place on the disk and leaves what is in it, and no
@@ -32,7 +35,7 @@ func TestFillFile(t *testing.T) {
 	if _, err := f.WriteAt(content[fillStep-10:fillStep+6000], fillStep-10); err != nil {
 		t.Fatal(err)
 	}
-	if err := fillFile(name, size, nil); err != nil {
+	if err := fillFile(name, size, nil, flushPages); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := os.ReadFile(name); err != nil || !bytes.Equal(got, content) {
@@ -49,10 +52,10 @@ func TestFillFile(t *testing.T) {
 	if err := f.Truncate(size - 1); err != nil {
 		t.Fatal(err)
 	}
-	if err := fillFile(name, size, nil); err != nil {
+	if err := fillFile(name, size, nil, flushPages); err != nil {
 		t.Errorf("of a file that was cut it says %v", err)
 	}
-	if err := fillFile(name+"x", size, nil); err == nil {
+	if err := fillFile(name+"x", size, nil, flushPages); err == nil {
 		t.Error("of a file that is gone it says nothing")
 	}
 }
@@ -71,7 +74,7 @@ func TestFillFileThatIsCut(t *testing.T) {
 			t.Fatal(err)
 		}
 		done := make(chan error, 1)
-		go func() { done <- fillFile(name, 64*fillStep, nil) }()
+		go func() { done <- fillFile(name, 64*fillStep, nil, flushPages) }()
 		for allocated := false; !allocated; {
 			var st unix.Stat_t
 			if err := unix.Stat(name, &st); err != nil {
@@ -105,4 +108,24 @@ func TestLogsAreFilled(t *testing.T) {
 	if newest := filepath.Base(logs[len(logs)-1]); k.logs.newest <= before || logName(k.logs.newest) != newest {
 		t.Errorf("log %d is taken for the newest; want %s", k.logs.newest, newest)
 	}
+}
+
+// TestCommitAwaitsFlushOfItsLog has one commit while the log is flushed that it is in:
+// when that flush fails, the commit's own is worth nothing.
+func TestCommitAwaitsFlushOfItsLog(t *testing.T) {
+	k := newKept(t)
+	k.logs.flushing.Lock()
+	done := make(chan error)
+	go func() {
+		done <- k.Apply(&data.Batch{Saves: []*data.Save{{Messages: []data.NewMessage{{Gateway: "gateway_1", Text: "a"}}}}})
+	}()
+	select {
+	case err := <-done:
+		k.logs.flushing.Unlock()
+		t.Fatalf("Apply() = %v before it is known whether the flush failed", err)
+	case <-time.After(200 * time.Millisecond):
+	}
+	_ = k.Store.fail(unix.EIO)
+	k.logs.flushing.Unlock()
+	wantErr(t, "Apply", <-done, data.ErrStorage)
 }
