@@ -135,8 +135,9 @@ type Store struct {
 // Open opens the store, makes it if there is none, and brings it to a state as
 // if the process had never ended: attempts that were under way are settled as
 // unknown. The errors are [data.ErrInUse], [data.ErrDamaged],
-// [data.ErrNewerFormat], [data.ErrUnrestored], [data.ErrNoSpace], or of the file system. After a
-// [data.ErrStorage] the process must end: the store stays locked until then.
+// [data.ErrNewerFormat], [data.ErrUnrestored], [data.ErrNoDirectory], [data.ErrNoSpace], or of
+// the file system. After a [data.ErrStorage] the process must end: the store stays locked
+// until then.
 func Open(o Options) (*Store, error) {
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
@@ -176,6 +177,9 @@ func newStore(o Options) *Store {
 // open does the work of Open; what it leaves behind when it fails is released.
 func (s *Store) open() (err error) {
 	o := s.options
+	if err := checkDirectory(o.Path); err != nil {
+		return err
+	}
 	if err := makeDir(o.Path); err != nil {
 		return err
 	}
