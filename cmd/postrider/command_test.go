@@ -219,8 +219,10 @@ func ofLaterVersion(t *testing.T, path string) {
 
 func TestVersion(t *testing.T) {
 	t.Parallel()
-	if code, out, _ := runChild(t, []string{"version"}); code != exitClean || !strings.HasPrefix(out, "postrider "+builtVersion+"\ncommit "+builtCommit+"\n") || !strings.Contains(out, runtime.Version()) {
-		t.Errorf("postrider version = %d %q, want 0 and %s", code, out, builtVersion)
+	for _, asked := range []string{"version", "--version"} {
+		if code, out, _ := runChild(t, []string{asked}); code != exitClean || !strings.HasPrefix(out, "postrider "+builtVersion+"\ncommit "+builtCommit+"\n") || !strings.Contains(out, runtime.Version()) {
+			t.Errorf("postrider version = %d %q, want 0 and %s", code, out, builtVersion)
+		}
 	}
 }
 
