@@ -65,6 +65,8 @@ var (
 	ErrOlderFormat = errors.New("store has an older format")
 	// ErrUnrestored: a restore into the directory was cut off.
 	ErrUnrestored = errors.New("a restore into this directory was cut off")
+	// ErrNoDirectory: there is something else where the directory is to be.
+	ErrNoDirectory = errors.New("not a directory")
 )
 
 // Why a backup cannot be restored.
@@ -73,6 +75,4 @@ var (
 	ErrBadBackup = errors.New("backup is damaged")
 	// ErrOccupied: there is something in the directory to restore into.
 	ErrOccupied = errors.New("directory is not empty")
-	// ErrNoDirectory: there is something else where the directory is to be.
-	ErrNoDirectory = errors.New("not a directory")
 )

@@ -87,7 +87,8 @@ func TestExitCodes(t *testing.T) {
 		"restore over a file": {[]string{"restore", wrong, "--storage.path", filepath.Dir(wrong)}, exitUsage, []string{"not empty", "storage.path"}},
 		"restore at a file":   {[]string{"restore", wrong, "--storage.path", template}, exitUsage, []string{"not a directory", "storage.path"}},
 		"restore below it":    {[]string{"restore", wrong, "--storage.path", filepath.Join(template, "s")}, exitUsage, []string{"not a directory", "storage.path"}},
-		"store is not a path": {inStore(writeFile(t, "file", "")), exitFailure, []string{"not a directory"}},
+		"store at a file":     {inStore(template), exitUsage, []string{template, "not a directory", "storage.path"}},
+		"store below it":      {inStore(filepath.Join(template, "s")), exitUsage, []string{template, "not a directory", "storage.path"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -218,8 +219,10 @@ func ofLaterVersion(t *testing.T, path string) {
 
 func TestVersion(t *testing.T) {
 	t.Parallel()
-	if code, out, _ := runChild(t, []string{"version"}); code != exitClean || !strings.HasPrefix(out, "postrider "+builtVersion+"\ncommit "+builtCommit+"\n") || !strings.Contains(out, runtime.Version()) {
-		t.Errorf("postrider version = %d %q, want 0 and %s", code, out, builtVersion)
+	for _, asked := range []string{"version", "--version"} {
+		if code, out, _ := runChild(t, []string{asked}); code != exitClean || !strings.HasPrefix(out, "postrider "+builtVersion+"\ncommit "+builtCommit+"\n") || !strings.Contains(out, runtime.Version()) {
+			t.Errorf("postrider version = %d %q, want 0 and %s", code, out, builtVersion)
+		}
 	}
 }
 

@@ -253,3 +253,39 @@ func TestQuickStartIsRight(t *testing.T) {
 		}
 	}
 }
+
+// Whoever unpacks an archive or installs the package can follow what the documents link to.
+func TestShippedLinksLeadSomewhere(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "documents")
+	if out, err := exec.CommandContext(t.Context(), filepath.Join("..", "..", "deploy", "documents"), dir).CombinedOutput(); err != nil {
+		t.Fatalf("deploy/documents: %v %s", err, out)
+	}
+	link := regexp.MustCompile(`\]\(([^)\s#]+)[^)]*\)`)
+	followed := 0
+	err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".md" {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, found := range link.FindAllStringSubmatch(string(text), -1) {
+			to := found[1]
+			if strings.Contains(to, "://") || to == "LICENSE" { // which each kind puts there by itself
+				continue
+			}
+			followed++
+			if _, err := os.Stat(filepath.Join(filepath.Dir(path), to)); err != nil {
+				t.Errorf("%s links to %s: %v", filepath.Base(path), to, err)
+			}
+		}
+		return err
+	})
+	if err != nil || followed < 10 {
+		t.Errorf("%d links were followed: %v", followed, err)
+	}
+	for _, want := range []string{"DOCUMENTS}", "/usr/share/doc/postrider/LICENSE", "procps"} { // the unit runs kill
+		if !strings.Contains(deployed(t, "deploy", "nfpm.yaml"), want) {
+			t.Errorf("the package has no %s", want)
+		}
+	}
+}

@@ -78,7 +78,9 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		Version:       version,
 	}
+	root.SetVersionTemplate(build().text())
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
 	})
@@ -99,7 +101,7 @@ func exitCode(err error) int {
 	_, mistakes := errors.AsType[config.Mistakes](err)
 	_, usage := errors.AsType[usageError](err)
 	switch {
-	case mistakes, usage, strings.HasPrefix(err.Error(), "unknown command"):
+	case mistakes, usage, errors.Is(err, data.ErrNoDirectory), strings.HasPrefix(err.Error(), "unknown command"):
 		return exitUsage
 	case errors.Is(err, data.ErrInUse):
 		return exitInUse
@@ -118,6 +120,9 @@ func explain(err error) string {
 	case exitUsage:
 		if mistakes, ok := errors.AsType[config.Mistakes](err); ok {
 			return "the configuration has mistakes:\n" + indent(mistakes.Error())
+		}
+		if errors.Is(err, data.ErrNoDirectory) {
+			return err.Error() + "; set storage.path to a directory, or to a place where there is nothing yet"
 		}
 	case exitInUse:
 		return err.Error() + "; stop that process, or set storage.path to another directory"

@@ -69,8 +69,6 @@ func restore(c *cobra.Command, cfg *config.Config, path string) error {
 	}, in, func(b badger.Backup) { shown.show(b, total) })
 	shown.end()
 	switch {
-	case errors.Is(err, data.ErrNoDirectory):
-		return usageError{fmt.Errorf("%w; set storage.path to a directory that is empty or not there yet", err)}
 	case errors.Is(err, data.ErrOccupied):
 		return usageError{fmt.Errorf("%w; a restore replaces nothing: move what is there away, or set storage.path to another directory", err)}
 	case err != nil:

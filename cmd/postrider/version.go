@@ -37,14 +37,18 @@ func build() builtFrom {
 	return b
 }
 
+// text is what people are told.
+func (b builtFrom) text() string {
+	return fmt.Sprintf("postrider %s\ncommit %s\ndate %s\n%s %s\n", b.version, b.commit, b.date, b.goVersion, b.platform)
+}
+
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version, and what the program was built from",
 		Args:  noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			b := build()
-			_, err := fmt.Fprintf(c.OutOrStdout(), "postrider %s\ncommit %s\ndate %s\n%s %s\n", b.version, b.commit, b.date, b.goVersion, b.platform)
+			_, err := fmt.Fprint(c.OutOrStdout(), build().text())
 			return err
 		},
 	}

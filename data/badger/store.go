@@ -137,7 +137,7 @@ type Store struct {
 // if the process had never ended: attempts that were under way are settled as
 // unknown. The errors are [data.ErrInUse], [data.ErrDamaged],
 // [data.ErrNewerFormat], [data.ErrOlderFormat], [data.ErrUnrestored],
-// [data.ErrNoSpace], or of the file system. After a
+// [data.ErrNoDirectory], [data.ErrNoSpace], or of the file system. After a
 // [data.ErrStorage] the process must end: the store stays locked until then.
 func Open(o Options) (*Store, error) {
 	if err := o.validate(); err != nil {
@@ -178,6 +178,9 @@ func newStore(o Options) *Store {
 // open does the work of Open; what it leaves behind when it fails is released.
 func (s *Store) open() (err error) {
 	o := s.options
+	if err := checkDirectory(o.Path); err != nil {
+		return err
+	}
 	if err := makeDir(o.Path); err != nil {
 		return err
 	}
