@@ -85,13 +85,10 @@ func (s *Server) showAsset(c *fiber.Ctx) error {
 	return nil
 }
 
-// textHTML is in what browsers accept.
-const textHTML = "text/html"
-
 // wantsPage reports whether a person with a browser asks. Programs of the API are
 // answered in its form whatever they accept.
 func wantsPage(c *fiber.Ctx) bool {
-	return strings.Contains(c.Get(fiber.HeaderAccept), textHTML) && !strings.HasPrefix(c.Path(), "/api/")
+	return strings.Contains(c.Get(fiber.HeaderAccept), "text/html") && !strings.HasPrefix(c.Path(), "/api/")
 }
 
 // refusePage answers a browser with what is wrong: who is not let in can log in.

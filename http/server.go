@@ -32,7 +32,6 @@ type Server struct {
 	patience patience
 
 	open      openConns
-	heads     heads
 	unwritten unwritten
 	summaries summaries
 
@@ -85,12 +84,6 @@ func New(o Options) (*Server, error) {
 	s.router = s.app.Handler()
 	below := s.app.Server()
 	below.Handler = s.serve
-	below.HeaderReceived = s.heads.received
-	unreadable := below.ErrorHandler
-	below.ErrorHandler = func(rc *fasthttp.RequestCtx, err error) {
-		s.heads.restore(&rc.Request.Header, err)
-		unreadable(rc, err)
-	}
 	below.CloseOnShutdown = true
 	return s, nil
 }
