@@ -207,9 +207,9 @@ func ofLaterVersion(t *testing.T, path string) {
 	if err := json.Unmarshal(b, &file); err != nil {
 		t.Fatal(err)
 	}
-	later := strings.Replace(string(file.Store), `"schema":1`, `"schema":1001`, 1)
+	later := strings.Replace(string(file.Store), `"schema":2`, `"schema":1001`, 1)
 	if later == string(file.Store) {
-		t.Fatalf("there is no schema 1 in %s", file.Store)
+		t.Fatalf("there is no schema 2 in %s", file.Store)
 	}
 	sum := crc32.Checksum([]byte(later), crc32.MakeTable(crc32.Castagnoli))
 	if err := os.WriteFile(path, fmt.Appendf(nil, `{"store":%s,"crc32c":%d}`, later, sum), 0o600); err != nil {

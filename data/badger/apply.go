@@ -24,7 +24,7 @@ func (s *Store) Apply(b *data.Batch) error {
 	}
 	began := time.Now()
 	defer func() { s.busy.Add(int64(time.Since(began))) }()
-	if err := s.newWriter().apply(b); err != nil {
+	if err := s.relied(func() error { return s.newWriter().apply(b) }); err != nil {
 		return s.fail(err)
 	}
 	return nil

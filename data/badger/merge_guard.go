@@ -30,7 +30,9 @@ import (
 // that Badger keeps in a variable for its own tests. There the change is compared
 // with the count. One that names fewer tables is taken back, by adding its opposite,
 // and fails: then the merge fails, which is a failure of the store, and the next
-// start has the tables from before.
+// start has the tables from before. So is a change that could not be flushed, and
+// each one after it: Badger has deleted the tables of the first by then, and only what
+// is the last change can be taken back by the next start (manifest.go).
 //
 // This leans on three things that Badger does not promise: that variable, the words
 // of a line for debugging, and which goroutine does what. If an upgrade changes one
@@ -51,25 +53,25 @@ var errTableLost = errors.New("a table of the merge could not be written")
 
 // mergeGuard counts the tables of one store.
 type mergeGuard struct {
-	path string // of the manifest
+	path  string // of the manifest
+	flush func(*os.File) error
 
 	mu     sync.Mutex
 	making map[string]int                  // tables in the making, by the goroutine that merges
 	known  map[uint64]badger.TableManifest // as of the last change
+	failed error                           // why no change may be made any more
 }
 
 // watchMerges guards the merges of a store that will be opened with a manifest, or
 // without one when it is new. It must be released.
 func watchMerges(path string, m badger.Manifest) *mergeGuard {
-	g := &mergeGuard{path: path, making: make(map[string]int), known: m.Tables}
+	g := &mergeGuard{path: path, flush: (*os.File).Sync, making: make(map[string]int), known: m.Tables}
 	guards.Store(path, g)
 	guardOnce.Do(func() {
 		flush := flushManifest
 		flushManifest = func(f *os.File) error {
 			if g, ok := guards.Load(f.Name()); ok {
-				if err := g.(*mergeGuard).changed(f); err != nil {
-					return err
-				}
+				return g.(*mergeGuard).changed(f)
 			}
 			return flush(f)
 		}
@@ -95,16 +97,36 @@ func (g *mergeGuard) said(format string, args ...any) {
 }
 
 // changed compares a change that was written to the manifest with the tables that
-// were in the making.
+// were in the making, and flushes it.
 func (g *mergeGuard) changed(f *os.File) error {
 	merging, _ := goroutines()
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	m, err := readTables(g.path)
 	if err != nil {
 		return err
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
 	undo := opposite(g.known, m.Tables)
+	err = g.check(undo, merging)
+	if err == nil {
+		err = g.flush(f)
+	}
+	if err != nil {
+		// What leads back need not be on the disk: until it is, the change is the last one there.
+		g.failed = errors.Join(err, appendChange(f, undo))
+		return g.failed
+	}
+	g.known = m.Tables // a memtable became a table, or all of a merge is there
+	return nil
+}
+
+// check reports what is wrong with a change, by the one that leads back.
+func (g *mergeGuard) check(undo *pb.ManifestChangeSet, merging string) error {
+	want := g.making[merging]
+	delete(g.making, merging)
+	if g.failed != nil {
+		return g.failed
+	}
 	made, removed := 0, 0
 	for _, c := range undo.Changes {
 		if c.Op == pb.ManifestChange_DELETE {
@@ -113,16 +135,12 @@ func (g *mergeGuard) changed(f *os.File) error {
 			removed++
 		}
 	}
-	want := g.making[merging]
-	delete(g.making, merging)
-	err = g.checkMerged(undo)
-	if err == nil && removed > 0 && made != want {
-		err = fmt.Errorf("%w: it has %d of %d", errTableLost, made, want)
+	if err := g.checkMerged(undo); err != nil {
+		return err
 	}
-	if err != nil {
-		return errors.Join(err, appendChange(f, undo))
+	if removed > 0 && made != want {
+		return fmt.Errorf("%w: it has %d of %d", errTableLost, made, want)
 	}
-	g.known = m.Tables // a memtable became a table, or all of a merge is there
 	return nil
 }
 
@@ -184,7 +202,7 @@ func appendChange(f *os.File, c *pb.ManifestChangeSet) error {
 	if _, err := f.Write(append(head, b...)); err != nil {
 		return fmt.Errorf("take back a change of the manifest: %w", err)
 	}
-	return f.Sync()
+	return nil
 }
 
 var (

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/dgraph-io/badger/v4/table"
+	"golang.org/x/sys/unix"
 
 	"github.com/postrider/postrider/data"
 )
@@ -70,6 +71,26 @@ func TestMergeThatLosesATable(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestChangesAfterOneThatCouldNotBeFlushed has a merge fail at its manifest, and another
+// one come after it: the next start has the tables from before.
+func TestChangesAfterOneThatCouldNotBeFlushed(t *testing.T) {
+	k, want, _ := layered(t)
+	k.merges.mu.Lock()
+	k.merges.flush = func(*os.File) error { return unix.EIO }
+	k.merges.mu.Unlock()
+	wantErr(t, "flatten", k.flatten(), unix.EIO)
+	wantErr(t, "Err", k.Err(), data.ErrStorage)
+	k.merges.mu.Lock()
+	k.merges.flush = (*os.File).Sync
+	k.merges.mu.Unlock()
+	wantErr(t, "flatten", k.flatten(), unix.EIO)
+	k.reopen()
+	if got := len(k.everyEvent(data.EventQuery{Limit: 1000})); got != want {
+		t.Errorf("%d events are left of %d", got, want)
+	}
+	k.verify()
 }
 
 func TestGoroutines(t *testing.T) {

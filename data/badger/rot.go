@@ -74,7 +74,7 @@ func (s *Store) readAt(version uint64, run func(*badger.Txn) error) error {
 	return s.relied(func() error { return s.at(version, run) })
 }
 
-// relied runs a func that reads. Whatever it found or missed counts only if every
+// relied runs a func that reads, and may write what follows from that. Whatever it found or missed counts only if every
 // block was whole.
 func (s *Store) relied(read func() error) (err error) {
 	before := mismatches.Load()

@@ -82,6 +82,40 @@ func TestBlocksThatRotWhileOpen(t *testing.T) {
 	}
 }
 
+// TestBlocksThatCannotBeTakenApart has a number in a block that makes Badger panic
+// before it looks at the checksum.
+func TestBlocksThatCannotBeTakenApart(t *testing.T) {
+	for name, read := range map[string]func(s *Store, id data.ID) error{
+		"message": func(s *Store, id data.ID) error { _, err := s.Message(id); return err },
+		"cancel": func(s *Store, id data.ID) error {
+			return s.Apply(&data.Batch{Cancels: []*data.Cancel{{ID: id}}})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := &kept{t: t, options: optionsIn(t.TempDir(), newMachine())}
+			k.open()
+			id := k.send("gateway_1", "a text")
+			k.reopen() // which makes a table of it
+			paths, err := filepath.Glob(filepath.Join(k.path("badger"), "*.sst"))
+			if err != nil || len(paths) == 0 {
+				t.Fatalf("there are no tables, %v", err)
+			}
+			for _, path := range paths {
+				b, err := os.ReadFile(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				end := firstBlockEnd(t, b)
+				checksum := int(binary.BigEndian.Uint32(b[end-4:]))
+				overwrite(t, path, end-4-checksum-4, []byte{0x0f, 0xff, 0xff, 0xff}) // how many entries there are
+			}
+			wantErr(t, name, read(k.Store, id), data.ErrDamaged)
+			wantErr(t, "Err", k.Err(), data.ErrStorage)
+			_ = k.Close()
+		})
+	}
+}
+
 // TestMergeOfBlocksThatRotted must not make tables anew without what it cannot
 // read: the next start would find nothing wrong with them.
 func TestMergeOfBlocksThatRotted(t *testing.T) {

@@ -132,7 +132,7 @@ func (t *transaction) commit() error {
 		return fmt.Errorf("commit %d: %w", m.commit, err)
 	}
 	// Badger logs some failures instead of returning them.
-	if err := t.s.Err(); err != nil {
+	if err := t.s.fillingFlushed(); err != nil {
 		return err
 	}
 	if err := t.s.acked.write(m.commit); err != nil {

@@ -97,9 +97,6 @@ func (s *Store) commitTxn(txn *badger.Txn, commit uint64) error {
 	if err := txn.CommitAt(version, nil); err != nil {
 		return err
 	}
-	if err := s.fillingFlushed(); err != nil {
-		return err
-	}
 	s.db.SetDiscardTs(s.versions.done(version, commit))
 	return nil
 }
