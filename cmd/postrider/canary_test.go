@@ -192,9 +192,22 @@ func (c *cage) command() {
 	}
 	for _, key := range []string{readerKey, operatorKey, insiderKey, everyKey} {
 		for _, args := range [][]string{
-			{"status"}, {"status", "--json"}, {"whoami"}, {"gateways", "list"}, {"gateways", "list", "--json"}, {"gateways", "show", "named"},
-			{"gateways", "show", "made", "--json"}, {"gateways", "render", "named", "--message", "x"}, {"messages", "list"}, {"messages", "list", "--json"},
-			{"messages", "show", c.dead}, {"messages", "cancel", c.dead}, {"messages", "resend", c.dead}, {"events", "list"}, {"events", "list", "--json"}, {"reload"},
+			{"status"},
+			{"status", "--json"},
+			{"whoami"},
+			{"gateways", "list"},
+			{"gateways", "list", "--json"},
+			{"gateways", "show", "named"},
+			{"gateways", "show", "made", "--json"},
+			{"gateways", "render", "named", "--message", "x"},
+			{"messages", "list"},
+			{"messages", "list", "--json"},
+			{"messages", "show", c.dead},
+			{"messages", "cancel", c.dead},
+			{"messages", "resend", c.dead},
+			{"events", "list"},
+			{"events", "list", "--json"},
+			{"reload"},
 		} {
 			run(key, args...)
 		}
