@@ -52,22 +52,49 @@ func (k *kept) sink(level int) {
 	k.t.Helper()
 	late := time.After(20 * time.Second)
 	for l := k.levels(); len(l) == 0 || l[0] != level; l = k.levels() {
-		young := 0
-		for _, t := range k.db.Tables() {
-			if t.Level == 0 {
-				young++
-			}
-		}
-		if young <= youngMost {
-			if err := k.fillMemtable(); err != nil {
-				k.t.Fatal(err)
-			}
+		if k.young() <= youngMost {
+			k.makeTable()
 			continue
 		}
 		select {
 		case <-time.After(5 * time.Millisecond):
 		case <-late:
 			k.t.Fatalf("there are tables on levels %v; want %d to be the first", l, level)
+		}
+	}
+}
+
+// young is how many tables are on the topmost level.
+func (k *kept) young() (n int) {
+	for _, t := range k.db.Tables() {
+		if t.Level == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// makeTable has Badger make a table of what is in memory.
+func (k *kept) makeTable() {
+	k.t.Helper()
+	if err := k.fillMemtable(); err != nil {
+		k.t.Fatal(err)
+	}
+}
+
+// top leaves tables on the topmost level that Badger does not merge by itself.
+func (k *kept) top() {
+	k.t.Helper()
+	late := time.After(20 * time.Second)
+	for k.makeTable(); k.young() == 0 || k.young() > youngMost; {
+		if k.young() == 0 {
+			k.makeTable()
+			continue
+		}
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-late:
+			k.t.Fatalf("there are %d tables on the topmost level; want %d at most", k.young(), youngMost)
 		}
 	}
 }
@@ -93,11 +120,7 @@ func TestMergeOverLevels(t *testing.T) {
 	k.machine().pass(day.Delivered - 5*time.Hour + time.Second)
 	for _, where := range []func(){
 		func() { k.sink(lowest - 1) },
-		func() {
-			if err := k.fillMemtable(); err != nil {
-				t.Fatal(err)
-			}
-		},
+		k.makeTable,
 		func() {},
 	} {
 		if k.pruneAll(day, 1000) == 0 {

@@ -115,9 +115,11 @@ func TestBackupWithWhatIsNoRecord(t *testing.T) {
 	}
 	with("a kind that is not known", backedUp{key: []byte("~"), value: []byte("x")})
 	with("a commit marker", backedUp{key: markerKey(1), value: []byte("x")})
-	with("a value that is too long", backedUp{key: textKey(1), value: make([]byte, valueThreshold+1)})
-	long := append([]byte{prefixText}, make([]byte, math.MaxUint8)...)
-	with("a key that is too long", backedUp{key: long, value: seal(long, append([]byte{recordVersion}, make([]byte, sealSize-1)...))})
+	sealed := func(key []byte, size int) backedUp {
+		return backedUp{key: key, value: seal(key, append([]byte{recordVersion}, make([]byte, size-1)...))}
+	}
+	with("a value that is too long", sealed(textKey(1), valueThreshold+1))
+	with("a key that is too long", sealed(append([]byte{prefixText}, make([]byte, math.MaxUint8)...), sealSize))
 	last := rewritten(t, whole, func(h *header, all []backedUp) []backedUp {
 		h.epoch = math.MaxUint16
 		return all
