@@ -78,6 +78,11 @@ fuzz: ## Run every fuzz target for FUZZTIME
 		done; \
 	done
 
+.PHONY: generated
+generated: ## Send every operation of the API 2,000 generated requests, over the whole program too (a minute)
+	$(GO) test -count=1 -run '^TestGeneratedRequests$$' ./http
+	$(GO) test -count=1 -v -run '^TestGeneratedRequests$$' ./cmd/postrider -generated 2000
+
 .PHONY: scenario
 scenario: build ## Measure the figures of ARCHITECTURE.md, all or NAME=dead (an hour or two at full size)
 	$(GO) run ./cmd/scenario $(or $(NAME),all)

@@ -108,7 +108,7 @@ func TestErrorsOfTheStore(t *testing.T) {
 	} {
 		store.err = err
 		got := tr.do(err.Error(), "POST", "/send_message", `{"message":"m","gateway":"gateway_1"}`)
-		if wrong := openDocument(t).checkAnswer(fmt.Sprint("/components/responses/P", got.status), got); wrong != nil {
+		if wrong := openDocument(t).CheckResponse(fmt.Sprint("/components/responses/P", got.status), got.checked()); wrong != nil {
 			t.Errorf("the answer to %v is not as documented: %v", err, wrong)
 		}
 		if strings.Contains(got.body, "secret") {

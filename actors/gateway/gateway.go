@@ -17,6 +17,7 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -150,6 +151,9 @@ func (a *Actor) resume(ctx actor.Context) {
 	t := a.token()
 	a.background(ctx, func() any {
 		lane, err := a.options.Queue.Lane(a.options.Definition.Name)
+		if errors.Is(err, data.ErrNotFound) {
+			err = nil // it never had a message, and is as good as any without one
+		}
 		return resumed{token: t, lane: lane, err: err}
 	}, func(cause any) any {
 		return resumed{token: t, err: fmt.Errorf("panic: %v", cause)}

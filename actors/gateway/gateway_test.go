@@ -442,6 +442,36 @@ func TestIdleAndWake(t *testing.T) {
 	})
 }
 
+// unheardOf is a queue that there is only once it had a message.
+type unheardOf struct{ *memory }
+
+func (u unheardOf) Lane(name string) (data.Lane, error) {
+	l, err := u.memory.Lane(name)
+	if l.Open() == 0 {
+		return data.Lane{}, data.ErrNotFound
+	}
+	return l, err
+}
+
+// A gateway that never had a message is resumed: its lane has nothing to do, and ends.
+func TestLaneOfAGatewayWithoutMessages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.answer = delivering
+		b.options.Queue = unheardOf{b.store}
+		b.run()
+		defer b.stop()
+		b.tell(Pause{Paused: false})
+		time.Sleep(linger)
+		synctest.Wait()
+		if got := b.heard(); !slices.Equal(got, []any{Idle{Gateway: "gateway_1"}}) {
+			t.Errorf("the lane said %v; want one Idle", got)
+		}
+		b.accept(1, 1)
+		b.wantRequests(1)
+	})
+}
+
 // once panics at the first message that matches.
 func once(match func(any) bool) func(any) {
 	panicked := false

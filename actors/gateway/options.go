@@ -8,7 +8,8 @@ import (
 	"github.com/postrider/postrider/data"
 )
 
-// Queue is the stored side of a lane, for reading.
+// Queue is the stored side of a lane, for reading. Lane is [data.ErrNotFound] for a gateway
+// that never had a message.
 type Queue interface {
 	Lane(gateway string) (data.Lane, error)
 	Ready(gateway string, after data.ID, limit int) (refs []data.Ref, more bool, err error)
