@@ -130,6 +130,21 @@ func (h HTTP) checkKeys(r *report) {
 	}
 }
 
+// CheckRights reports what is wrong with the scopes and gateways of a key, by the rules
+// of a configuration: without scopes it has all of them.
+func (k Key) CheckRights() error {
+	if k.Scopes == nil {
+		k.Scopes = []string{scopeAdmin}
+	}
+	var r report
+	k.checkScopes(&r, "")
+	k.checkGateways(&r, "")
+	if len(r.mistakes) > 0 {
+		return r.mistakes
+	}
+	return nil
+}
+
 func fitsHeader(key string) bool {
 	odd := func(c rune) bool { return c <= ' ' || c > '~' }
 	return len(key) >= shortestKey && !strings.ContainsFunc(key, odd)

@@ -254,7 +254,19 @@ func TestKeyCommand(t *testing.T) {
 			t.Errorf("key %q: the entry %q has the key itself", args, entry)
 		}
 	}
-	for _, args := range [][]string{{"--name", "A"}, {"--scopes", "all"}, {"--gateways", "a b"}, {"more"}, {"--nothing"}} {
+	for _, args := range [][]string{
+		{"--name", "A"},
+		{"--scopes", "all"},
+		{"--scopes", ""},
+		{"--scopes", "read,read"},
+		{"--gateways", "a b"},
+		{"--gateways", "a"},
+		{"--gateways", ""},
+		{"--scopes", "message:write", "--gateways", ""},
+		{"--scopes", "message:write,operate", "--gateways", "a"},
+		{"more"},
+		{"--nothing"},
+	} {
 		if code, out := run(args...); code != exitUsage || strings.Contains(out, "pr_") {
 			t.Errorf("key %q = %d %s, want a mistake and no key", args, code, out)
 		}

@@ -133,6 +133,7 @@ func resolve(path string, value any) (any, error) {
 
 func removeGatewayCommand() *cobra.Command {
 	var server remote
+	var asJSON bool
 	c := &cobra.Command{
 		Use:   "remove NAME",
 		Short: "End the declaration of a gateway that was declared over the API",
@@ -141,15 +142,21 @@ for it stay where they are, and go on when it is declared again.`,
 		Args: oneGateway,
 		RunE: func(c *cobra.Command, args []string) error {
 			_, err := server.call(c.Context(), errand{
-				method: http.MethodDelete, path: gatewaysPath + "/" + args[0], goOn: "see gateways show, or repeat the command",
+				method: http.MethodDelete, path: gatewaysPath + "/" + args[0], status: http.StatusNoContent,
+				goOn: "see gateways show, or repeat the command",
 			})
 			if err != nil {
 				return noGateway(args[0], err)
+			}
+			if asJSON {
+				_, err = fmt.Fprintf(c.OutOrStdout(), "{\"removed\":%q}\n", args[0]) // a name needs no escapes
+				return err
 			}
 			_, err = fmt.Fprintln(c.OutOrStdout(), args[0], "is not declared any more")
 			return err
 		},
 	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
 	server.flags(c)
 	return c
 }

@@ -122,6 +122,7 @@ func TestBackupCutOff(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/octet-stream")
 				_, _ = w.Write(c.sends)
 				if c.breaks {
 					panic(http.ErrAbortHandler)

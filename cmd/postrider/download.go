@@ -14,7 +14,7 @@ const idleLimit = time.Minute
 func (r *remote) download(ctx context.Context, path string) (io.ReadCloser, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	d := &downloading{ctx: ctx, cancel: cancel, idle: time.AfterFunc(idleLimit, func() { cancel(errIdle) })}
-	body, err := r.stream(ctx, errand{path: path})
+	body, err := r.stream(ctx, errand{path: path, kind: "application/octet-stream"})
 	if err != nil {
 		d.stop()
 		return nil, err

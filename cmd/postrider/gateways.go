@@ -49,7 +49,7 @@ func oneGateway(c *cobra.Command, args []string) error {
 
 // noGateway says of an error which gateway there is not, if that is what it means.
 func noGateway(name string, err error) error {
-	if r, ok := errors.AsType[refused](err); ok && r.status == http.StatusNotFound {
+	if r, ok := errors.AsType[refused](err); ok && r.status == http.StatusNotFound && r.says != notOurs {
 		return fmt.Errorf("there is no gateway %s: %w", name, err)
 	}
 	return err

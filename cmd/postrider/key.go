@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -61,10 +60,9 @@ func keyEntry(name string, scopes, gateways []string) (string, error) {
 			return "", usageError{errors.New("the name of a key or a gateway is 1 to 64 of a-z, 0-9, _ and -")}
 		}
 	}
-	for _, scope := range scopes {
-		if !slices.Contains(config.Scopes(), scope) {
-			return "", usageError{errors.New("a scope is one of " + strings.Join(config.Scopes(), ", "))}
-		}
+	if err := (config.Key{Scopes: scopes, Gateways: gateways}).CheckRights(); err != nil {
+		// These are flags yet, and no configuration that has mistakes.
+		return "", usageError{errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))}
 	}
 	entry := ""
 	if len(scopes) > 0 {

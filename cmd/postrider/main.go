@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/postrider/postrider/config"
 	"github.com/postrider/postrider/data"
@@ -42,18 +43,27 @@ func main() {
 // untilSignal returns a context that the first signal to end cancels. The second
 // one ends the process at once.
 func untilSignal() (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	go func() {
 		<-signals
-		cancel()
+		cancel(errSignal)
 		<-signals
 		fmt.Fprintln(os.Stderr, "postrider: second signal, ending at once; the next start settles what was under way")
 		os.Exit(exitFailure)
 	}()
-	return ctx, cancel
+	return ctx, func() { cancel(nil) }
 }
+
+// errSignal is why everything ends after a signal, in words for whoever sent it.
+var errSignal error = interrupted{}
+
+type interrupted struct{}
+
+func (interrupted) Error() string { return "it was interrupted by a signal" }
+
+func (interrupted) Unwrap() error { return context.Canceled }
 
 // execute runs one command line and returns its exit code.
 func execute(ctx context.Context, args []string, out, errs io.Writer) int {
@@ -82,6 +92,9 @@ func rootCommand() *cobra.Command {
 	}
 	root.SetVersionTemplate(build().text())
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		if wrong, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+			err = fmt.Errorf("--%s: %s", wrong.GetFlag().Name, valueOf(wrong.GetFlag()))
+		}
 		return usageError{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
@@ -89,6 +102,17 @@ func rootCommand() *cobra.Command {
 		sendCommand(), statusCommand(), eventsCommand(), messagesCommand(), gatewaysCommand(), presetsCommand(),
 		reloadCommand(), whoamiCommand(), healthCommand(), backupCommand(), restoreCommand(), versionCommand())
 	return root
+}
+
+// valueOf says what a flag of ours takes, where the parser has words of its own only.
+func valueOf(f *pflag.Flag) string {
+	switch f.Value.Type() {
+	case "int":
+		return "expected a whole number"
+	case "bool":
+		return "expected true or false"
+	}
+	return "expected another value"
 }
 
 // usageError is a mistake on the command line.

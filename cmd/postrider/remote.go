@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -62,6 +63,10 @@ type errand struct {
 	body   []byte // JSON; nil for none
 	header http.Header
 	limit  time.Duration // 0 means callTimeout
+	// status and kind are what an answer of ours has, where another 2xx would pass for
+	// one; 0 and "" are anything.
+	status int
+	kind   string
 	// goOn says what to do when nobody knows whether the server has it.
 	goOn string
 }
@@ -99,15 +104,25 @@ func (r *remote) stream(ctx context.Context, a errand) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, a.unanswered(ctx, err)
 	}
-	if response.StatusCode/100 == 2 {
+	if a.answers(response) {
 		return response.Body, nil
 	}
 	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode/100 == 2 {
+		return nil, errNotOurs
+	}
 	answer, err := io.ReadAll(io.LimitReader(response.Body, maxSummary<<4))
 	if err != nil {
 		return nil, a.unanswered(ctx, err)
 	}
 	return nil, refused{response.StatusCode, summary(answer)}
+}
+
+// answers reports whether what came is an answer to a that says yes.
+func (a errand) answers(response *http.Response) bool {
+	kind, _, _ := strings.Cut(response.Header.Get("Content-Type"), ";")
+	return response.StatusCode/100 == 2 &&
+		(a.status == 0 || a.status == response.StatusCode) && (a.kind == "" || a.kind == kind)
 }
 
 // connect makes the client. It follows no redirect, since only the server that
@@ -200,10 +215,16 @@ func (a errand) unanswered(ctx context.Context, err error) error {
 		return fmt.Errorf("the server was not reached, its certificate is not trusted: %w; --ca-file names whom to trust", err)
 	case notDialled && dialled.Op == "dial":
 		return fmt.Errorf("the server was not reached, nothing was sent (%w); is it running?", dialled.Err)
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return errors.New("the server was not reached, it does not speak TLS; then its address begins with http://")
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		err = errors.New("it took too long")
 	case ctx.Err() != nil:
 		err = context.Cause(ctx)
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
+		err = errors.New("the connection ended before it; if the server speaks TLS, its address begins with https://")
+	case strings.HasPrefix(err.Error(), "net/http: HTTP/1.x transport connection broken"):
+		err = errNotOurs
 	case strings.Contains(err.Error(), "invalid header"):
 		return usageError{errors.New("the API key, or another header, cannot be sent: it has a character that headers do not have")}
 	}
@@ -251,8 +272,12 @@ func (v *view) show(c *cobra.Command, what errand, into any, text func(io.Writer
 	if err := readAnswer(answer, into); err != nil {
 		return err
 	}
-	if v.json {
-		return printJSON(c.OutOrStdout(), answer)
+	if !v.json {
+		return text(c.OutOrStdout())
 	}
-	return text(c.OutOrStdout())
+	// What cannot be shown to people is no answer of ours.
+	if err := text(io.Discard); err != nil {
+		return err
+	}
+	return printJSON(c.OutOrStdout(), answer)
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -112,12 +113,56 @@ func TestAnswersThatAreNotOurs(t *testing.T) {
 			{"gateways", "list"},
 			{"gateways", "show", "chat"},
 			{"gateways", "pause", "chat"},
+			{"gateways", "remove", "chat"},
 			{"status"},
 			{"reload"},
 			{"whoami"},
 		} {
-			if code, _, errs := command(t, append(args, "--server", a.url)...); code != exitFailure || !strings.Contains(errs, "not Postrider") {
-				t.Errorf("%q that gets %s = %d %s, want 1", args, said, code, errs)
+			for _, more := range []string{"--json=false", "--json"} {
+				if code, out, errs := command(t, append(args, more, "--server", a.url)...); code != exitFailure || out != "" || !strings.Contains(errs, "not Postrider") {
+					t.Errorf("%q %s that gets %s = %d %s%s, want 1", args, more, said, code, out, errs)
+				}
+			}
+		}
+	}
+}
+
+// A proxy, or another server, that says 200 to everything has neither events nor a
+// backup: the one is not asked for again and again, the other not written down.
+func TestStreamsThatAreNotOurs(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"text/html; charset=utf-8", "application/json", ""} {
+		a := newAsked(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header()["Content-Type"] = []string{kind}
+			_, _ = io.WriteString(w, "<html>")
+		})
+		for _, args := range [][]string{{"events", "tail"}, {"backup", "-"}, {"backup", filepath.Join(t.TempDir(), "b")}} {
+			ctx, cancel := context.WithTimeout(t.Context(), patience/4) // else a tail that goes on asking has no end
+			var out, errs logBuffer
+			code := execute(ctx, append(args, "--server", a.url), &out, &errs)
+			cancel()
+			if code != exitFailure || out.String() != "" || errs.String() != "postrider: what answered is not Postrider\n" {
+				t.Errorf("%q that gets %q = %d %s%s, want 1", args, kind, code, out.String(), errs.String())
+			}
+		}
+		if got := a.seen(); len(got) != 3 {
+			t.Errorf("asked %q, want each once", got)
+		}
+	}
+}
+
+// That there is no gateway of a name is said only when Postrider says so.
+func TestNoGateway(t *testing.T) {
+	t.Parallel()
+	for said, want := range map[string]bool{`{"title":"Not found"}`: true, "<html>nothing here": false} {
+		a := newAsked(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = io.WriteString(w, said)
+		})
+		for _, verb := range []string{"show", "remove", "pause"} {
+			code, _, errs := command(t, "gateways", verb, "chat", "--server", a.url)
+			if code != exitFailure || strings.Contains(errs, "there is no gateway chat") != want {
+				t.Errorf("gateways %s that gets 404 %s = %d %s", verb, said, code, errs)
 			}
 		}
 	}
@@ -186,6 +231,7 @@ func TestTailGoesOn(t *testing.T) {
 	const event = `{"id":"%s","event_type":"t","event_payload":"one\ntwo\u001b","received_at":"2026-01-31T12:00:00Z"}`
 	n := 0
 	a := newAsked(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
 		switch n++; n {
 		case 1:
 			_, _ = fmt.Fprintf(w, ": from here on\n\nid: 0000000000002\nevent: event\ndata: "+event+"\n\nid: 0000000000004\ndata: {", "0000000000002")

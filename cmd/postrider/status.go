@@ -121,7 +121,7 @@ func (s shownSummary) config() string {
 
 func (s shownSummary) printAttention(out io.Writer) error {
 	if len(s.Attention) == 0 {
-		_, err := fmt.Fprintln(out, "\nnothing needs attention")
+		_, err := fmt.Fprintln(out, "\nno gateway needs attention")
 		return err
 	}
 	if _, err := fmt.Fprintln(out, "\nneeds attention"); err != nil {

@@ -109,6 +109,9 @@ func (p *paged) each(c *cobra.Command, what errand, list string, show func(entry
 			return "", errNotOurs
 		}
 		for _, entry := range entries {
+			if entry.Kind() != '{' {
+				return "", errNotOurs
+			}
 			if err := show(entry); err != nil {
 				return "", err
 			}

@@ -87,11 +87,11 @@ func passing(err error) bool {
 
 // follow shows what comes on one connection.
 func (t *tailer) follow(ctx context.Context, out io.Writer) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	silence := time.AfterFunc(t.silence, cancel)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	silence := time.AfterFunc(t.silence, func() { cancel(errIdle) })
 	defer silence.Stop()
-	what := errand{path: "/api/v1/events/tail", query: make(url.Values)}
+	what := errand{path: "/api/v1/events/tail", kind: "text/event-stream", query: make(url.Values)}
 	if t.kind != "" {
 		what.query.Set("event_type", t.kind)
 	}

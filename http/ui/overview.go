@@ -91,6 +91,9 @@ func (a Attention) text(now time.Time) string {
 		}
 		return "Its declaration cannot be used. Its messages wait until that is mended."
 	case ReasonDead:
+		if !a.Declared {
+			return "Messages ended without being delivered. It is not declared any more; once it is they can be sent again."
+		}
 		return "Messages ended without being delivered. They can be sent again."
 	}
 	return ""

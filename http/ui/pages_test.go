@@ -198,3 +198,31 @@ func TestAssets(t *testing.T) {
 		}
 	}
 }
+
+// Dead letters of a gateway that is not declared any more cannot be sent again, so no
+// button says that they can.
+func TestDeadLettersOfNoGateway(t *testing.T) {
+	p := newPages(t)
+	for _, declared := range []bool{true, false} {
+		g := Gateway{Gateway: data.Gateway{Name: "gone"}, Declared: declared, Counts: [data.States]uint64{data.Failed: 3}}
+		overview, page := calmOverview(), heldGateway()
+		overview.Attention = []Attention{{Gateway: g, Reason: ReasonDead}}
+		page.Gateway = g
+		first, err := p.Overview(overview)
+		if err != nil {
+			t.Fatal(err)
+		}
+		second, err := p.Gateway(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, html := range map[string][]byte{"overview": first, "gateway": second} {
+			if got := bytes.Contains(html, []byte(`href="/messages/resend`)); got != declared {
+				t.Errorf("%s of a gateway that is declared: %v, says how to send again: %v", name, declared, got)
+			}
+		}
+		if got := bytes.Contains(first, []byte("They can be sent again")); got != declared {
+			t.Errorf("overview of a gateway that is declared: %v, says that they can be sent again: %v", declared, got)
+		}
+	}
+}
