@@ -20,7 +20,7 @@ const standardStream = "-"
 
 func backupCommand() *cobra.Command {
 	var server remote
-	var force bool
+	var force, asJSON bool
 	c := &cobra.Command{
 		Use:   "backup FILE",
 		Short: "Write a backup of a running server's store",
@@ -29,7 +29,7 @@ command was started, as it was at one moment, while the server goes on. It takes
 with the scope admin. The file is checked to its end before it gets its name; until
 then it is FILE.partial. It holds what all messages and events say: keep it as safe as
 the store. With - it goes to standard output, where only the exit code says whether it
-is whole.`,
+is whole, and --json has no place.`,
 		Example: `  postrider backup /backups/postrider-$(date +%F).backup
   postrider backup --key-file key.txt - | zstd | age -r age1… > postrider.backup.zst.age`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -39,15 +39,20 @@ is whole.`,
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
+			if asJSON && args[0] == standardStream {
+				return usageError{errors.New("with - standard output is the backup, so --json needs a file to back up to")}
+			}
 			out, err := newBackupFile(args[0], force, c.OutOrStdout())
 			if err != nil {
 				return err
 			}
+			out.json = asJSON
 			return backUp(c, &server, out)
 		},
 	}
 	server.flags(c)
 	c.Flags().BoolVar(&force, "force", false, "replace the file if it is there")
+	c.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
 	return c
 }
 
@@ -70,13 +75,28 @@ func backUp(c *cobra.Command, server *remote, out *backupFile) (err error) {
 	if err := out.keep(); err != nil {
 		return errors.Join(err, out.drop())
 	}
+	if out.json {
+		return printAsJSON(c.OutOrStdout(), backedUp{File: out.path, AsOf: stamped(info.At), Records: info.Entries, Bytes: info.Bytes})
+	}
 	return shown.say("backed up %s as of %s: %s records, %s\n", out, info.At.Format(time.RFC3339), count(info.Entries), size(info.Bytes))
 }
+
+// backedUp is what there is after a backup, as --json shows it.
+type backedUp struct {
+	File    string `json:"file"`
+	AsOf    string `json:"as_of"`
+	Records int64  `json:"records"`
+	Bytes   int64  `json:"bytes"`
+}
+
+// stamped writes a time as the API does.
+func stamped(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
 // backupFile is where a backup goes.
 type backupFile struct {
 	path  string // "-" for a stream
 	force bool
+	json  bool // is how the result is told
 	to    io.Writer
 	file  *os.File
 	err   error // of the first write that failed

@@ -1,9 +1,9 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,7 +15,7 @@ const healthTimeout = 5 * time.Second
 // healthCommand asks a server how it is, for container images that have no shell and
 // no other program that could.
 func healthCommand() *cobra.Command {
-	server := remote{direct: true}
+	v := view{server: remote{direct: true}}
 	var ready bool
 	c := &cobra.Command{
 		Use:   "health",
@@ -25,24 +25,20 @@ func healthCommand() *cobra.Command {
 			"to show the certificate of the configuration, or one that --ca-file vouches for.",
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := server.locate(c); err != nil {
+			if err := v.server.locate(c); err != nil {
 				return err
 			}
 			path := "/healthz"
 			if ready {
 				path = "/readyz"
 			}
-			says, err := askHealth(c.Context(), &server, path)
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintln(c.OutOrStdout(), says)
-			return err
+			return v.showHealth(c, path)
 		},
 	}
 	configFlags(c)
-	c.Flags().StringVar(&server.address, "server", "", "address of the server; without it the configuration says where it is")
-	server.trust.flags(c)
+	c.Flags().StringVar(&v.server.address, "server", "", "address of the server; without it the configuration says where it is")
+	v.server.trust.flags(c)
+	answerFlag(c, &v.json)
 	c.Flags().BoolVar(&ready, "ready", false, "ask whether it takes what is new, not only whether it answers")
 	return c
 }
@@ -67,23 +63,20 @@ func (r *remote) locate(c *cobra.Command) error {
 	return nil
 }
 
-// askHealth returns what a server says of itself when it is well.
-func askHealth(ctx context.Context, server *remote, path string) (string, error) {
-	answer, err := server.call(ctx, errand{path: path, limit: healthTimeout})
-	if no, ok := errors.AsType[refused](err); ok {
-		return "", fmt.Errorf("the server answers with %d: %s", no.status, no.says)
-	}
-	if err != nil {
-		return "", err
-	}
+// showHealth prints what a server says of itself when it is well.
+func (v *view) showHealth(c *cobra.Command, path string) error {
 	var said struct {
 		Status string `json:"status"`
 	}
-	if err := readAnswer(answer, &said); err != nil {
-		return "", err
+	err := v.show(c, errand{path: path, limit: healthTimeout}, &said, func(out io.Writer) error {
+		if said.Status == "" {
+			return errNotOurs
+		}
+		_, err := fmt.Fprintln(out, printable(said.Status))
+		return err
+	})
+	if no, ok := errors.AsType[refused](err); ok {
+		return fmt.Errorf("the server answers with %d: %s", no.status, no.says)
 	}
-	if said.Status == "" {
-		return "", errNotOurs
-	}
-	return printable(said.Status), nil
+	return err
 }

@@ -71,6 +71,7 @@ func execute(ctx context.Context, args []string, out, errs io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(out)
 	root.SetErr(errs)
+	strictDefaults(root)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitClean
@@ -102,6 +103,36 @@ func rootCommand() *cobra.Command {
 		sendCommand(), statusCommand(), eventsCommand(), messagesCommand(), gatewaysCommand(), presetsCommand(),
 		reloadCommand(), whoamiCommand(), healthCommand(), backupCommand(), restoreCommand(), versionCommand())
 	return root
+}
+
+// strictDefaults has the commands that cobra adds refuse what they do not know, which
+// they would answer with a help text and exit code 0. It makes them, so it comes when
+// all else is set.
+func strictDefaults(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			c.Args = helpTopic
+		case "completion":
+			c.Args = func(_ *cobra.Command, args []string) error {
+				if len(args) > 0 {
+					return usageError{fmt.Errorf("there is no completion for %q; postrider completion --help lists the shells", args[0])}
+				}
+				return nil
+			}
+			c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+		}
+	}
+}
+
+// helpTopic takes the path of a command.
+func helpTopic(c *cobra.Command, args []string) error {
+	if _, left, err := c.Root().Find(args); err != nil || len(left) > 0 {
+		return usageError{fmt.Errorf("there is no command %q; postrider --help lists them", strings.Join(args, " "))}
+	}
+	return nil
 }
 
 // valueOf says what a flag of ours takes, where the parser has words of its own only.

@@ -79,6 +79,6 @@ func buildInfo() prometheus.Collector {
 	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "postrider_build_info", Help: "1, with what the program was built from.",
 	}, []string{"version", "commit", "goversion"})
-	g.WithLabelValues(b.version, b.commit, b.goVersion).Set(1)
+	g.WithLabelValues(b.Version, b.Commit, b.GoVersion).Set(1)
 	return g
 }

@@ -6,7 +6,6 @@ import (
 	"io"
 	"text/tabwriter"
 
-	"github.com/go-json-experiment/json"
 	"github.com/spf13/cobra"
 
 	"github.com/postrider/postrider/http/dialect"
@@ -19,8 +18,13 @@ func presetsCommand() *cobra.Command {
 		Args:  noArguments,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
+	group.AddCommand(listPresetsCommand(), showPresetCommand())
+	return group
+}
+
+func listPresetsCommand() *cobra.Command {
 	var asJSON bool
-	list := &cobra.Command{
+	c := &cobra.Command{
 		Use:   "list",
 		Short: "List the presets",
 		Args:  noArguments,
@@ -31,8 +35,13 @@ func presetsCommand() *cobra.Command {
 			return listPresets(c.OutOrStdout())
 		},
 	}
-	list.Flags().BoolVar(&asJSON, "json", false, "print them as JSON, with their settings and sources")
-	show := &cobra.Command{
+	c.Flags().BoolVar(&asJSON, "json", false, "print them as JSON, with their settings and sources")
+	return c
+}
+
+func showPresetCommand() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
 		Use:   "show NAME",
 		Short: "Print a preset as it would stand in the configuration",
 		Args: func(c *cobra.Command, args []string) error {
@@ -46,12 +55,15 @@ func presetsCommand() *cobra.Command {
 			if !ok {
 				return usageError{errors.New("there is no such preset; postrider presets list shows them")}
 			}
+			if asJSON {
+				return printAsJSON(c.OutOrStdout(), shownPreset{newPresetAnswer(p), p.Tree})
+			}
 			_, err := io.WriteString(c.OutOrStdout(), p.Text)
 			return err
 		},
 	}
-	group.AddCommand(list, show)
-	return group
+	c.Flags().BoolVar(&asJSON, "json", false, "print it as JSON, with its settings, sources and declaration")
+	return c
 }
 
 func listPresets(w io.Writer) error {
@@ -72,6 +84,12 @@ type presetAnswer struct {
 	Source      []string        `json:"source"`
 }
 
+// shownPreset is one preset as --json shows it.
+type shownPreset struct {
+	presetAnswer `json:",inline"`
+	Declaration  map[string]any `json:"declaration"` // as a gateway would write it
+}
+
 type settingAnswer struct {
 	Name     string `json:"name"`
 	About    string `json:"about"`
@@ -84,17 +102,16 @@ func listPresetsAsJSON(w io.Writer) error {
 	all := []presetAnswer{}
 	for _, name := range dialect.Presets() {
 		p, _ := dialect.LookupPreset(name)
-		shown := presetAnswer{Name: p.Name, Description: p.Description, Source: p.Source}
-		shown.Needs, _ = p.Tree["needs"].([]any)
-		for _, s := range p.Settings {
-			shown.Settings = append(shown.Settings, settingAnswer(s))
-		}
-		all = append(all, shown)
+		all = append(all, newPresetAnswer(p))
 	}
-	text, err := json.Marshal(all)
-	if err != nil {
-		return err
+	return printAsJSON(w, all)
+}
+
+func newPresetAnswer(p dialect.Preset) presetAnswer {
+	a := presetAnswer{Name: p.Name, Description: p.Description, Source: p.Source}
+	a.Needs, _ = p.Tree["needs"].([]any)
+	for _, s := range p.Settings {
+		a.Settings = append(a.Settings, settingAnswer(s))
 	}
-	_, err = fmt.Fprintf(w, "%s\n", text)
-	return err
+	return a
 }

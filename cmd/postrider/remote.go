@@ -258,8 +258,13 @@ type view struct {
 }
 
 func (v *view) flags(c *cobra.Command) {
-	c.Flags().BoolVar(&v.json, "json", false, "print the answer of the server, as JSON")
+	answerFlag(c, &v.json)
 	v.server.flags(c)
+}
+
+// answerFlag is that of all commands that can print an answer as it is.
+func answerFlag(c *cobra.Command, asJSON *bool) {
+	c.Flags().BoolVar(asJSON, "json", false, "print the answer of the server, as JSON")
 }
 
 // show asks a server and prints its answer: as it is, or what text prints of it,

@@ -83,6 +83,14 @@ type sums struct {
 	Skipped  *int `json:"skipped,omitzero"`
 }
 
+// text says how many there are to begin with.
+func (s sums) text() string {
+	if s.Matching == 1 {
+		return "1 message matches"
+	}
+	return fmt.Sprintf("%d messages match", s.Matching)
+}
+
 // goOn says what to do after an answer that did not come.
 const goOn = "repeat the command: what was sent again is not sent a second time"
 
@@ -96,7 +104,7 @@ func (r *resend) one(text string) error {
 	case err != nil:
 		return err
 	case !r.json:
-		return printID(r.command, answer)
+		return printID(r.command.OutOrStdout(), answer)
 	}
 	var given struct {
 		ID string `json:"id"`
@@ -114,7 +122,7 @@ func (r *resend) many() error {
 	}
 	total := sums{Matching: matching}
 	if !r.json {
-		if _, err := fmt.Fprintf(r.command.OutOrStdout(), "%d messages match\n", total.Matching); err != nil {
+		if _, err := fmt.Fprintln(r.command.OutOrStdout(), total.text()); err != nil {
 			return err
 		}
 	}
@@ -247,10 +255,5 @@ func agreed(ctx context.Context, in io.Reader, errs io.Writer, question string) 
 }
 
 func (r *resend) print(v any) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintln(r.command.OutOrStdout(), string(b))
-	return err
+	return printAsJSON(r.command.OutOrStdout(), v)
 }

@@ -18,6 +18,7 @@ import (
 )
 
 func restoreCommand() *cobra.Command {
+	var asJSON bool
 	c := &cobra.Command{
 		Use:   "restore FILE",
 		Short: "Make a store of a backup, where there is none",
@@ -45,14 +46,15 @@ stop the original before.`,
 			case err != nil:
 				return err
 			}
-			return restore(c, cfg, args[0])
+			return restore(c, cfg, args[0], asJSON)
 		},
 	}
 	configFlags(c)
+	c.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
 	return c
 }
 
-func restore(c *cobra.Command, cfg *config.Config, path string) error {
+func restore(c *cobra.Command, cfg *config.Config, path string, asJSON bool) error {
 	syscall.Umask(0o077)
 	in, total, err := openBackup(c.Context(), path, c.InOrStdin())
 	if err != nil {
@@ -73,6 +75,8 @@ func restore(c *cobra.Command, cfg *config.Config, path string) error {
 		return usageError{fmt.Errorf("%w; a restore replaces nothing: move what is there away, or set storage.path to another directory", err)}
 	case err != nil:
 		return err
+	case asJSON:
+		return printAsJSON(c.OutOrStdout(), newRestoredAnswer(cfg.Storage.Path, done))
 	}
 	_, err = fmt.Fprint(c.OutOrStdout(), restoredText(cfg.Storage.Path, done))
 	return err
@@ -102,6 +106,22 @@ func openBackup(ctx context.Context, path string, stream io.Reader) (in io.ReadC
 		return nil, 0, errors.Join(usageError{fmt.Errorf("read the backup: %s is a directory", path)}, f.Close())
 	}
 	return f, info.Size(), nil
+}
+
+// restoredAnswer is what there is after a restore, as --json shows it.
+type restoredAnswer struct {
+	Path   string            `json:"path"`
+	AsOf   string            `json:"as_of"`
+	Events uint64            `json:"events"`
+	Counts map[string]uint64 `json:"counts"` // of messages, by state, all of them
+}
+
+func newRestoredAnswer(path string, r badger.Restored) restoredAnswer {
+	a := restoredAnswer{Path: path, AsOf: stamped(r.At), Events: r.Events, Counts: make(map[string]uint64)}
+	for _, state := range data.AllStates() {
+		a.Counts[state.String()] = r.Messages[state]
+	}
+	return a
 }
 
 // restoredText tells a person what there is now.

@@ -3,10 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/spf13/cobra"
 )
 
@@ -14,7 +16,7 @@ func sendCommand() *cobra.Command {
 	var in submission
 	var idempotency string
 	var params []string
-	var server remote
+	var v view
 	c := &cobra.Command{
 		Use:   "send -g GATEWAY TEXT",
 		Short: "Hand a message to a running server",
@@ -35,13 +37,13 @@ func sendCommand() *cobra.Command {
 			if err := in.take(params); err != nil {
 				return err
 			}
-			return send(c, &server, in, idempotency)
+			return send(c, &v, in, idempotency)
 		},
 	}
 	c.Flags().StringVarP(&in.Gateway, "gateway", "g", "", "name of the gateway")
 	in.flags(c, &params)
 	c.Flags().StringVar(&in.ExpiresIn, "expires-in", "", "how long the message is wanted, such as 10m; then it is not sent any more")
-	server.flags(c)
+	v.flags(c)
 	c.Flags().StringVar(&idempotency, "idempotency-key", "", "makes it safe to repeat the command")
 	return c
 }
@@ -81,7 +83,7 @@ func (s *submission) take(params []string) error {
 	return nil
 }
 
-func send(c *cobra.Command, to *remote, in submission, idempotency string) error {
+func send(c *cobra.Command, v *view, in submission, idempotency string) error {
 	// Repeated with the same idempotency key it must be the same to the byte.
 	body, err := json.Marshal(in, json.Deterministic(true))
 	if err != nil {
@@ -91,22 +93,20 @@ func send(c *cobra.Command, to *remote, in submission, idempotency string) error
 	if idempotency != "" {
 		header.Set("Idempotency-Key", idempotency)
 	}
-	answer, err := to.call(c.Context(), errand{
+	what := errand{
 		method: http.MethodPost, path: "/send_message", body: body, header: header,
 		goOn: "with --idempotency-key the command can be repeated",
-	})
-	if err != nil {
-		return err
 	}
-	return printID(c, answer)
+	var given jsontext.Value
+	return v.show(c, what, &given, func(out io.Writer) error { return printID(out, given) })
 }
 
 // printID prints the id that a message was given.
-func printID(c *cobra.Command, answer []byte) error {
+func printID(out io.Writer, answer []byte) error {
 	line := summary(answer)
 	if line == notOurs {
 		return errNotOurs
 	}
-	_, err := fmt.Fprintln(c.OutOrStdout(), line)
+	_, err := fmt.Fprintln(out, line)
 	return err
 }

@@ -71,7 +71,7 @@ func (t *try) command(c *cobra.Command) *cobra.Command {
 	c.Args = oneGateway
 	c.Flags().StringVarP(&t.in.Message, "message", "m", "", "text of the message")
 	t.in.flags(c, &t.params)
-	c.Flags().BoolVar(&t.json, "json", false, "print the answer of the server, as JSON")
+	answerFlag(c, &t.json)
 	t.server.flags(c)
 	return c
 }
@@ -112,6 +112,17 @@ func printJSON(out io.Writer, answer []byte) error {
 		return errNotOurs
 	}
 	_, err := fmt.Fprintln(out, string(line))
+	return err
+}
+
+// printAsJSON prints in one line what is no answer of a server. What is not UTF-8, as the
+// name of a file need not be, is replaced.
+func printAsJSON(out io.Writer, v any) error {
+	line, err := json.Marshal(v, json.Deterministic(true), jsontext.AllowInvalidUTF8(true))
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(out, string(line))
 	return err
 }
 

@@ -17,7 +17,13 @@ var (
 )
 
 // builtFrom is what a program was built from.
-type builtFrom struct{ version, commit, date, goVersion, platform string }
+type builtFrom struct {
+	Version   string `json:"version"`
+	Commit    string `json:"commit"`
+	Date      string `json:"date"`
+	GoVersion string `json:"go_version"`
+	Platform  string `json:"platform"`
+}
 
 // build says what this program was built from. Where the linker was not told, what Go
 // has put in counts.
@@ -27,29 +33,35 @@ func build() builtFrom {
 		for _, s := range info.Settings {
 			switch s.Key {
 			case "vcs.revision":
-				b.commit = cmp.Or(b.commit, s.Value)
+				b.Commit = cmp.Or(b.Commit, s.Value)
 			case "vcs.time":
-				b.date = cmp.Or(b.date, s.Value)
+				b.Date = cmp.Or(b.Date, s.Value)
 			}
 		}
 	}
-	b.commit, b.date = cmp.Or(b.commit, "unknown"), cmp.Or(b.date, "unknown")
+	b.Commit, b.Date = cmp.Or(b.Commit, "unknown"), cmp.Or(b.Date, "unknown")
 	return b
 }
 
 // text is what people are told.
 func (b builtFrom) text() string {
-	return fmt.Sprintf("postrider %s\ncommit %s\ndate %s\n%s %s\n", b.version, b.commit, b.date, b.goVersion, b.platform)
+	return fmt.Sprintf("postrider %s\ncommit %s\ndate %s\n%s %s\n", b.Version, b.Commit, b.Date, b.GoVersion, b.Platform)
 }
 
 func versionCommand() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	c := &cobra.Command{
 		Use:   "version",
 		Short: "Print the version, and what the program was built from",
 		Args:  noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if asJSON {
+				return printAsJSON(c.OutOrStdout(), build())
+			}
 			_, err := fmt.Fprint(c.OutOrStdout(), build().text())
 			return err
 		},
 	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print it as JSON")
+	return c
 }
